@@ -1,0 +1,48 @@
+//! One place per operation: its parameters, shape rule, FLOPs and bytes, reference formula, and CPU kernel.
+
+mod window;
+
+pub use window::Window;
+
+use crate::tensor::Shape;
+
+/// A dense convolution, `kernel x kernel`, any input channels to any output channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Convolution {
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+/// A depthwise convolution (one filter a channel) followed by a pointwise one (1x1, dense), with nothing between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DepthwiseSeparable {
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// The largest valid tap; strict `>`, so the first in row-major order wins a tie; NaN wins.
+    Max,
+    /// The mean over the valid taps only.
+    Average,
+}
+
+/// A pooling window over each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    pub kind: PoolKind,
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+/// The linear part of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Convolution(Convolution),
+    DepthwiseSeparable(DepthwiseSeparable),
+    Pool(Pool),
+}
