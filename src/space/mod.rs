@@ -1,5 +1,25 @@
 //! Search spaces as data: the file format, children and their encodings.
+//!
+//! A space is a TOML file ([`model`] is its format); [`Space::load`] reads and validates one. A [`Child`] is one
+//! candidate per edge of every searched cell; everything about children is a method of their space.
 
-mod model;
+mod block;
+mod candidate_table;
+mod cell;
+mod child;
+mod child_list;
+mod encoding;
+mod error;
+mod layer;
+mod load;
+mod mixed_radix;
+pub mod model;
+pub mod template;
+mod validate;
 
+pub use block::{Block, BlockKind};
+pub use child::{Child, Children};
+pub use encoding::ChildError;
+pub use error::{Problem, SpaceError};
 pub use model::*;
+pub use template::expand;

@@ -1,14 +1,18 @@
 //! The file format of a search space: one TOML file, read into these types.
+//!
+//! Sizes are counts of pixels or channels. A parameter name may hold variables in braces; see [`super::template`].
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A search space: macro skeleton, cell graphs, candidates, normalisation and official parameter names.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+use super::candidate_table::CandidateTable;
+
+/// A search space: macro skeleton, cell graphs, candidates, normalization and official parameter names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Space {
     pub name: String,
-    /// One sentence.
+    /// One line.
     pub title: String,
     /// Paper, equation or code that the file follows.
     pub source: String,
@@ -32,29 +36,31 @@ pub struct Space {
 pub enum Encoding {
     /// One digit an edge, candidates numbered from 1 (`zhang64`).
     Digits,
-    /// `|op~0|+|op~0|op~1|+...` (NAS-Bench-201).
-    Arrow,
-    /// `Genotype(normal=[...], ...)` (DARTS).
-    Genotype,
+    /// One number an edge, candidates numbered from 1, joined by `-`.
+    Numbers,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// Sizes of the network where a run names no others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
     /// C: channels of the first cell.
     pub channels: usize,
-    /// Number in `Skeleton::arrangement`'s sense.
+    /// Number of cells as the arrangement counts them: in all, or a stage (see [`Arrangement`]).
     pub cells: usize,
     pub classes: usize,
 }
 
-/// Batch normalisation by place.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// Batch normalization by place.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NormalizationPlaces {
     pub stem: Normalization,
+    /// Candidates and the preprocessing of cell inputs.
     pub cell: Normalization,
+    /// Needed where a residual block has a norm, refused elsewhere.
     pub residual: Option<Normalization>,
+    /// Needed where the head has a norm, refused elsewhere.
     pub head: Option<Normalization>,
 }
 
@@ -65,24 +71,28 @@ pub struct Normalization {
     pub affine: bool,
     /// Whether it keeps running statistics.
     pub tracked: bool,
-    /// Weight of a new mini-batch in the running statistics.
+    /// Weight of a new mini-batch in the running statistics, above 0 and at most 1.
     pub momentum: f64,
+    /// Added to the variance, above 0.
     pub epsilon: f64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stem {
+    /// Parameter names are full names. Channels are multiples of the first cell's C.
     pub layers: Vec<Layer>,
 }
 
-/// One stage: [ReLU,] linear operation [, batch normalisation].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One stage: [ReLU,] linear operation [, batch normalization].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
     pub operation: LayerOperation,
     #[serde(default)]
     pub relu: bool,
+    /// Width of the square window: odd, padded so that stride 1 keeps the size; or, for a pool, even and equal to the
+    /// stride, without padding.
     #[serde(default = "one")]
     pub kernel: usize,
     #[serde(default = "one")]
@@ -92,14 +102,14 @@ pub struct Layer {
     /// This layer takes the stride of the edge that it stands on.
     #[serde(default)]
     pub edge_stride: bool,
-    /// Output channels as a multiple of the place's C; 1 unless given.
+    /// Output channels as a multiple of the place's C; 1 unless given. A pool keeps the channels that it is given.
     #[serde(default = "one")]
     pub channels: usize,
     /// Parameter names without `.weight`, below the prefix: one for a convolution, two for a depthwise separable one
     /// (depthwise, pointwise) and for a factorized reduction; none for a pool.
     #[serde(default)]
     pub weights: Vec<String>,
-    /// Name of its batch normalisation below the prefix, if it has one.
+    /// Name of its batch normalization below the prefix, if it has one.
     pub norm: Option<String>,
 }
 
@@ -110,17 +120,17 @@ pub enum LayerOperation {
     DepthwiseSeparable,
     MaxPool,
     AveragePool,
-    /// 1x1 stride-2 convolutions on x and on x[1:, 1:], half the channels each, concatenated.
+    /// 1x1 stride-2 convolutions on x and on `x[1:, 1:]`, half the channels each, concatenated. Its stride is 2 without saying.
     FactorizedReduce,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skeleton {
     pub arrangement: Arrangement,
     /// The searched cell that repeats.
     pub cell: String,
-    /// What stands between stages or at the thirds: a searched cell or a residual block.
+    /// What stands between stages or at the thirds: a searched cell that reduces, or a residual block.
     pub reduction: Option<String>,
 }
 
@@ -131,18 +141,18 @@ pub enum Arrangement {
     Uniform,
     /// Three stages of `cells` cells, a reduction between them; channels double, size halves.
     Stages,
-    /// `cells` cells in all; those at a third and two thirds are reductions.
+    /// `cells` cells in all; those at index `cells / 3` and `2 * cells / 3` are reductions; channels double, size halves.
     Thirds,
 }
 
 /// A searched cell. Nodes are numbered with the inputs first. Every node is the sum of its edges.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
     pub inputs: Vec<CellInput>,
     /// Computed nodes, after the inputs.
     pub nodes: usize,
-    /// (source, target) pairs; left out: every earlier node into every node, targets in order, then sources.
+    /// (source, target) pairs, targets in order, then sources; left out: every earlier node into every node.
     pub edges: Option<Vec<[usize; 2]>>,
     /// Names of candidates, the same on every edge.
     pub candidates: Vec<String>,
@@ -154,20 +164,21 @@ pub struct Cell {
     pub reduces: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellInput {
     /// 1 = the output of the cell before, 2 = of the one before that (of the stem where there is none).
     pub previous: usize,
-    /// Preprocessing; none = taken as it is. Parameter names may use `{cell}`.
+    /// Preprocessing; none = taken as it is. Parameter names are full names and may use `{cell}`.
     #[serde(default)]
     pub layers: Vec<Layer>,
-    /// Preprocessing where the input has twice the size (the cell before it was a reduction).
+    /// Preprocessing where the input has twice the size: it comes from two blocks before, and the block before was a
+    /// reduction.
     #[serde(default)]
     pub layers_after_reduction: Vec<Layer>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
     pub rule: OutputRule,
@@ -175,6 +186,7 @@ pub struct Output {
     pub nodes: Vec<usize>,
 }
 
+/// How the output of a cell is made of its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputRule {
@@ -183,42 +195,38 @@ pub enum OutputRule {
     Sum,
 }
 
-/// A fixed block: the sum of its branches. Parameter names may use `{cell}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A fixed block that halves the size: the sum of its branches. Parameter names are full names and may use `{cell}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
     pub branches: Vec<Vec<Layer>>,
 }
 
 /// What a candidate computes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", try_from = "CandidateTable")]
 pub enum Candidate {
     /// Zero: no path.
     Zero,
     /// The input itself at stride 1; at stride 2 these layers.
     Identity {
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reduction: Vec<Layer>,
     },
     /// Layers one after the other; names below the edge's prefix.
     Layers { layers: Vec<Layer> },
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// Batch normalisation before the pool, if any: its name.
+    /// Batch normalization before the pool, if any: its name.
     pub norm: Option<String>,
     #[serde(default)]
     pub relu: bool,
     /// Name of the linear classifier, without `.weight` and `.bias`.
     pub classifier: String,
 }
-
-/// One architecture: the candidate (from 0) of every edge of every searched cell.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Child(pub Vec<u8>);
 
 const fn one() -> usize {
     1

@@ -1,0 +1,65 @@
+//! Lists of children as a command line or a configuration names them.
+
+use std::collections::HashMap;
+
+use super::child::Child;
+use super::encoding::ChildError;
+use super::model::Space;
+
+/// Most children of `all` and `every:N`.
+const LONGEST_LIST: u128 = 1 << 20;
+
+impl Space {
+    /// Reads `all` (lexicographic order), `every:N` (N children evenly spaced in that order, its first and last
+    /// included; the first alone for N = 1), or children separated by commas, whose order is kept.
+    ///
+    /// # Errors
+    /// An empty list, a child that stands twice, a child that the space lacks, and a number that it cannot give.
+    pub fn parse_children(&self, text: &str) -> Result<Vec<Child>, ChildError> {
+        let text = text.trim();
+        if text.is_empty() {
+            let example = self.format_child(&self.example_child());
+            return Err(ChildError::EmptyList { space: self.name.clone(), example });
+        }
+        match (text, text.strip_prefix("every:")) {
+            ("all", _) => self.all_children(),
+            (_, Some(number)) => self.every_children(text, number),
+            _ => self.listed_children(text),
+        }
+    }
+
+    fn all_children(&self) -> Result<Vec<Child>, ChildError> {
+        let count = self.child_count();
+        if count > LONGEST_LIST {
+            return Err(ChildError::TooMany { space: self.name.clone(), count, most: LONGEST_LIST });
+        }
+        Ok(self.enumerate().collect())
+    }
+
+    /// Both ends are included because the other choice, multiples of count / N, would hold the last edges fixed
+    /// wherever N divides the count.
+    fn every_children(&self, text: &str, number: &str) -> Result<Vec<Child>, ChildError> {
+        let most = self.child_count().min(LONGEST_LIST);
+        let number = number.trim().parse().ok().filter(|number| (1..=most).contains(number));
+        let Some(number): Option<u128> = number else {
+            return Err(ChildError::Every { text: text.to_owned(), space: self.name.clone(), most });
+        };
+        let (last, gaps) = (self.child_count() - 1, (number - 1).max(1));
+        // `step * last / gaps` without overflow.
+        let index = |step: u128| step * (last / gaps) + step * (last % gaps) / gaps;
+        Ok((0..number).map(|step| self.child_at(index(step))).collect())
+    }
+
+    fn listed_children(&self, text: &str) -> Result<Vec<Child>, ChildError> {
+        let mut children = Vec::new();
+        let mut places = HashMap::new();
+        for (index, text) in text.split(',').map(str::trim).enumerate() {
+            let child = self.parse_child(text)?;
+            if let Some(first) = places.insert(child.clone(), index + 1) {
+                return Err(ChildError::Duplicate { child: text.to_owned(), first, second: index + 1 });
+            }
+            children.push(child);
+        }
+        Ok(children)
+    }
+}

@@ -1,0 +1,60 @@
+//! What the fields of a layer mean together.
+
+use std::fmt;
+
+use super::model::{Layer, LayerOperation};
+
+impl LayerOperation {
+    /// Number of weight tensors, and so of names in [`Layer::weights`].
+    pub const fn weight_count(self) -> usize {
+        match self {
+            Self::Convolution => 1,
+            Self::DepthwiseSeparable | Self::FactorizedReduce => 2,
+            Self::MaxPool | Self::AveragePool => 0,
+        }
+    }
+
+    /// Pools keep the channels of their input; every other operation makes `Layer::channels` times C.
+    pub const fn is_pool(self) -> bool {
+        matches!(self, Self::MaxPool | Self::AveragePool)
+    }
+}
+
+impl fmt::Display for LayerOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Convolution => "convolution",
+            Self::DepthwiseSeparable => "depthwise separable",
+            Self::MaxPool => "max pool",
+            Self::AveragePool => "average pool",
+            Self::FactorizedReduce => "factorized reduce",
+        })
+    }
+}
+
+impl Layer {
+    /// The stride on an edge of stride `edge_stride`; outside a candidate that is 1.
+    pub const fn stride_on(&self, edge_stride: usize) -> usize {
+        match self.operation {
+            LayerOperation::FactorizedReduce => 2,
+            _ if self.edge_stride => edge_stride,
+            _ => self.stride,
+        }
+    }
+
+    /// Zero pixels around the input, on each side. An odd kernel keeps the size at stride 1; an even one (a pool whose
+    /// kernel is its stride) tiles the input without padding.
+    pub const fn padding(&self) -> usize {
+        if self.kernel.is_multiple_of(2) { 0 } else { self.dilation * (self.kernel / 2) }
+    }
+}
+
+/// Stride of layers one after the other, on an edge of stride `edge_stride`.
+pub(super) fn total_stride(layers: &[Layer], edge_stride: usize) -> usize {
+    layers.iter().map(|layer| layer.stride_on(edge_stride)).product()
+}
+
+/// Output channels of layers one after the other as a multiple of C; none if all of them keep their input's.
+pub(super) fn channel_multiple(layers: &[Layer]) -> Option<usize> {
+    layers.iter().rev().find(|layer| !layer.operation.is_pool()).map(|layer| layer.channels)
+}
