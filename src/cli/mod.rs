@@ -1,0 +1,3 @@
+//! Arguments and exit codes; one file per subcommand.
+
+pub mod space;
