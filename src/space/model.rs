@@ -84,7 +84,7 @@ pub struct Stem {
     pub layers: Vec<Layer>,
 }
 
-/// One stage: [ReLU,] linear operation [, batch normalization].
+/// One stage: a ReLU (if any), a linear operation, batch normalization (if it has a name).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
