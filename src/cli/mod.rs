@@ -1,3 +1,4 @@
-//! Arguments and exit codes; one file per subcommand.
+//! The command line: one file per subcommand.
 
+pub mod data;
 pub mod space;
