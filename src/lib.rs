@@ -1,8 +1,14 @@
 //! crosstalk trains weight-sharing supernets and measures how much the children that share the weights disturb each other.
 
+pub mod backend;
 pub mod cli;
 pub mod data;
+pub mod files;
+pub mod network;
 pub mod ops;
+pub mod plan;
+pub mod records;
 pub mod rng;
 pub mod space;
 pub mod tensor;
+pub mod tensors;

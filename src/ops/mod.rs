@@ -1,5 +1,12 @@
 //! One place per operation: its parameters, shape rule, FLOPs and bytes, reference formula, and CPU kernel.
 
+pub mod convolution;
+pub mod depthwise;
+pub mod head;
+pub mod node;
+pub mod normalization;
+pub mod pool;
+pub mod sgd;
 mod window;
 
 pub use window::Window;
@@ -45,4 +52,30 @@ pub enum Operation {
     Convolution(Convolution),
     DepthwiseSeparable(DepthwiseSeparable),
     Pool(Pool),
+}
+
+impl Operation {
+    pub const fn input(&self) -> Shape {
+        match self {
+            Self::Convolution(op) => op.input,
+            Self::DepthwiseSeparable(op) => op.input,
+            Self::Pool(op) => op.input,
+        }
+    }
+
+    pub const fn output(&self) -> Shape {
+        match self {
+            Self::Convolution(op) => op.output,
+            Self::DepthwiseSeparable(op) => op.output,
+            Self::Pool(op) => op.output,
+        }
+    }
+
+    pub const fn window(&self) -> Window {
+        match self {
+            Self::Convolution(op) => op.window,
+            Self::DepthwiseSeparable(op) => op.window,
+            Self::Pool(op) => op.window,
+        }
+    }
 }

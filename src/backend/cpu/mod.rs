@@ -1,0 +1,1 @@
+//! The backend for use: f32, NHWC, SIMD, rayon.

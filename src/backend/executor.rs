@@ -1,0 +1,104 @@
+//! What a host backend must do: run lanes forward and backward, and graphs of many lanes forward.
+
+use super::LanePlan;
+use crate::network::{Bank, Network};
+use crate::plan::Gates;
+use crate::tensor::Real;
+
+/// Images and labels of one mini-batch.
+#[derive(Clone, Copy)]
+pub struct MiniBatch<'a, T> {
+    /// `[image][row][column][channel]`, channels padded to 4.
+    pub images: &'a [T],
+    pub labels: &'a [u8],
+}
+
+/// One lane of a training step.
+#[derive(Clone, Copy)]
+pub struct TrainLane<'a, T> {
+    pub network: &'a Network,
+    pub plan: &'a LanePlan,
+    pub batch: MiniBatch<'a, T>,
+    /// Weights and buffers of the lane's replica.
+    pub bank: &'a Bank<T>,
+    /// Gate values, for a mixture.
+    pub gates: Option<&'a Gates>,
+}
+
+/// Statistics of a value over one mini-batch, per logical channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchStatistics {
+    /// Values per channel: images times pixels.
+    pub count: f64,
+    pub mean: Vec<f64>,
+    /// Biased: divided by the count.
+    pub variance: Vec<f64>,
+}
+
+impl BatchStatistics {
+    /// The variance divided by count - 1, which enters running statistics.
+    pub fn unbiased_variance(&self) -> Vec<f64> {
+        let correction = if self.count > 1.0 { self.count / (self.count - 1.0) } else { f64::NAN };
+        self.variance.iter().map(|v| v * correction).collect()
+    }
+}
+
+/// What a training lane leaves behind.
+pub struct TrainResult<T> {
+    /// Mean cross-entropy over the lane's images, before the update.
+    pub loss: f64,
+    pub correct: u32,
+    /// Weight gradients in the order of the plan's row.
+    pub row: Vec<T>,
+    /// Statistics of every normalized value, by value.
+    pub statistics: Vec<Option<BatchStatistics>>,
+    /// Gradient of every gate (mixtures only; otherwise empty).
+    pub gates: Vec<Vec<f64>>,
+}
+
+/// Which statistics normalize in evaluation.
+#[derive(Clone, Copy)]
+pub enum Regime<'a> {
+    /// Running statistics of the bank; batch statistics where none are tracked.
+    Running,
+    /// Statistics of the mini-batch itself.
+    Batch,
+    /// Given for every normalized value of the graph.
+    Given(&'a [Option<BatchStatistics>]),
+}
+
+/// One head of an evaluated graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadResult {
+    /// Sum of the images' cross-entropies, in image order.
+    pub loss_sum: f64,
+    pub correct: u32,
+    /// Predicted class of every image.
+    pub predictions: Vec<u8>,
+}
+
+/// What an evaluation leaves behind.
+pub struct Evaluation {
+    /// In the order of the graph's heads.
+    pub heads: Vec<HeadResult>,
+    /// Batch statistics of every value that was normalized by them.
+    pub statistics: Vec<Option<BatchStatistics>>,
+}
+
+/// A backend whose memory is the host's.
+pub trait Executor: Sync {
+    type Real: Real;
+
+    /// Forward and backward of every lane. Lanes do not see each other; results come in their order.
+    fn train(&self, lanes: &[TrainLane<'_, Self::Real>]) -> Vec<TrainResult<Self::Real>>;
+
+    /// Forward of a graph of one or many lanes over one mini-batch.
+    fn evaluate(
+        &self,
+        network: &Network,
+        plan: &LanePlan,
+        batch: MiniBatch<'_, Self::Real>,
+        bank: &Bank<Self::Real>,
+        regime: Regime<'_>,
+    ) -> Evaluation;
+}

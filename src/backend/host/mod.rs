@@ -1,0 +1,39 @@
+//! Training and evaluation in host memory, for any executor: gathers lanes, runs them, adds their rows, updates the banks.
+
+mod evaluate;
+mod step;
+
+use super::{Executor, LanePlan};
+use crate::network::Model;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime};
+pub use step::{LaneLoss, Reduce, ReplicaStep};
+
+/// Plans of single children that are kept; beyond it the cache starts anew.
+const MOST_PLANS: usize = 4096;
+
+/// A backend whose banks lie in host memory.
+pub struct Host<E> {
+    pub executor: E,
+    /// By the model's address (which the entry keeps alive) and the child.
+    plans: Mutex<HashMap<(usize, usize), (Arc<Model>, Arc<LanePlan>)>>,
+}
+
+impl<E: Executor> Host<E> {
+    pub fn new(executor: E) -> Self {
+        Self { executor, plans: Mutex::new(HashMap::new()) }
+    }
+
+    /// The training plan of one child of a model.
+    fn training_plan(&self, model: &Arc<Model>, child: usize) -> Arc<LanePlan> {
+        let key = (Arc::as_ptr(model) as usize, child);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() >= MOST_PLANS {
+            plans.clear();
+        }
+        let make = || (model.clone(), Arc::new(LanePlan::training(&model.network, model.graph(&[child]))));
+        plans.entry(key).or_insert_with(make).1.clone()
+    }
+}

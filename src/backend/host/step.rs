@@ -1,0 +1,138 @@
+//! One training step of several replicas.
+
+use super::Host;
+use crate::backend::{Executor, MiniBatch, TrainLane, TrainResult};
+use crate::network::{Model, State};
+use crate::ops::sgd::{Sgd, host::Gradients};
+use crate::plan::ParameterRef;
+use crate::tensor::Real;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How the gradients of a step's lanes become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduce {
+    #[default]
+    Mean,
+    Sum,
+}
+
+/// One replica's part of a step.
+pub struct ReplicaStep<'a, T> {
+    pub model: &'a Arc<Model>,
+    pub state: &'a mut State<T>,
+    /// Position of each lane's child in the model, and its mini-batch.
+    pub lanes: Vec<(usize, MiniBatch<'a, T>)>,
+    pub reduce: Reduce,
+    pub sgd: Sgd,
+    pub learning_rate: f64,
+}
+
+/// What a lane of a step leaves in the record, before the update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaneLoss {
+    pub loss: f64,
+    pub correct: u32,
+}
+
+impl<E: Executor> Host<E> {
+    /// Forward and backward of all lanes of all replicas, then one update of each replica whose losses are finite.
+    /// Losses come replica by replica, in the order of the lanes.
+    pub fn step(&self, replicas: &mut [ReplicaStep<'_, E::Real>]) -> Vec<Vec<LaneLoss>> {
+        let plans: Vec<_> = (replicas.iter())
+            .map(|r| r.lanes.iter().map(|(child, _)| self.training_plan(r.model, *child)).collect::<Vec<_>>())
+            .collect();
+        let lanes: Vec<TrainLane<'_, E::Real>> = (replicas.iter().zip(&plans))
+            .flat_map(|(replica, plans)| {
+                replica.lanes.iter().zip(plans).map(|((_, batch), plan)| TrainLane {
+                    network: &replica.model.network,
+                    plan,
+                    batch: *batch,
+                    bank: &replica.state.weights,
+                    gates: None,
+                })
+            })
+            .collect();
+        let mut results = self.executor.train(&lanes).into_iter();
+        let results: Vec<Vec<_>> = plans.iter().map(|plans| results.by_ref().take(plans.len()).collect()).collect();
+        replicas.par_iter_mut().zip(results).zip(&plans).map(|((r, results), plans)| r.apply(&results, plans)).collect()
+    }
+
+    /// Raw weight gradients of one child on one mini-batch; nothing is updated.
+    pub fn gradients(
+        &self,
+        model: &Arc<Model>,
+        state: &State<E::Real>,
+        child: usize,
+        batch: MiniBatch<'_, E::Real>,
+    ) -> (LaneLoss, Gradients<E::Real>) {
+        let plan = self.training_plan(model, child);
+        let lane = TrainLane { network: &model.network, plan: &plan, batch, bank: &state.weights, gates: None };
+        let results = self.executor.train(&[lane]);
+        (results[0].lane_loss(), combine(&results, &[plan], Reduce::Sum))
+    }
+}
+
+impl<T: Real> TrainResult<T> {
+    fn lane_loss(&self) -> LaneLoss {
+        LaneLoss { loss: self.loss, correct: self.correct }
+    }
+}
+
+impl<T: Real> ReplicaStep<'_, T> {
+    fn apply(&mut self, results: &[TrainResult<T>], plans: &[Arc<super::LanePlan>]) -> Vec<LaneLoss> {
+        let losses: Vec<LaneLoss> = results.iter().map(TrainResult::lane_loss).collect();
+        if losses.iter().all(|lane| lane.loss.is_finite()) {
+            for (result, plan) in results.iter().zip(plans) {
+                self.move_running_statistics(result, plan);
+            }
+            let gradients = combine(results, plans, self.reduce);
+            self.sgd.update(self.model, self.state, gradients, self.learning_rate);
+        }
+        losses
+    }
+
+    /// `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
+    fn move_running_statistics(&mut self, result: &TrainResult<T>, plan: &super::LanePlan) {
+        for (value, statistics) in plan.graph.values.iter().zip(&result.statistics) {
+            let (Some(norm), Some(statistics)) = (value.norm, statistics) else { continue };
+            let Some(running) = norm.running else { continue };
+            let momentum = self.model.network.norms[norm.norm].momentum;
+            for (reference, batch) in running.into_iter().zip([&statistics.mean, &statistics.unbiased_variance()]) {
+                let layout = &self.model.network.parameters[reference.parameter].layout;
+                let target = self.state.weights.get_mut(reference.parameter, reference.copy);
+                for (position, batch) in layout.bank_positions().into_iter().zip(batch) {
+                    let moved = (1.0 - momentum) * target[position].to_f64() + momentum * batch;
+                    target[position] = T::from_f64(moved);
+                }
+            }
+            self.state.batches_tracked[self.model.layout.number(running[0])] += 1;
+        }
+    }
+}
+
+/// Adds the lanes' rows in lane order, parameter by parameter.
+fn combine<T: Real>(results: &[TrainResult<T>], plans: &[Arc<super::LanePlan>], reduce: Reduce) -> Gradients<T> {
+    let mut sums: BTreeMap<ParameterRef, Vec<T>> = BTreeMap::new();
+    for (result, plan) in results.iter().zip(plans) {
+        for &reference in &plan.parameters {
+            let row = &result.row[plan.row_range(reference)];
+            match sums.entry(reference) {
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(row.to_vec());
+                }
+                std::collections::btree_map::Entry::Occupied(mut entry) => {
+                    entry.get_mut().iter_mut().zip(row).for_each(|(sum, value)| *sum += *value);
+                }
+            }
+        }
+    }
+    if reduce == Reduce::Mean && results.len() > 1 {
+        let share = T::from_f64(1.0 / results.len() as f64);
+        sums.values_mut().flatten().for_each(|value| *value = *value * share);
+    }
+    sums.into_iter().collect()
+}

@@ -1,0 +1,12 @@
+//! Interpreters of a plan. `reference` (plain loops, f64) is the oracle; `cpu` (rayon, SIMD, f32) is for use.
+
+pub mod cpu;
+mod executor;
+pub mod host;
+mod lane;
+pub mod reference;
+
+pub use executor::{
+    BatchStatistics, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult,
+};
+pub use lane::LanePlan;

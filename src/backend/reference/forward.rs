@@ -1,0 +1,109 @@
+//! Forward pass of the reference.
+
+use super::Tape;
+use crate::backend::executor::{BatchStatistics, MiniBatch, Regime};
+use crate::backend::LanePlan;
+use crate::network::{Bank, Network};
+use crate::ops::{Operation, convolution, depthwise, head, node, normalization, pool};
+use crate::plan::{Gates, Graph, StageKind, ValueId};
+use crate::tensor::IMAGE_CHANNEL_MULTIPLE;
+
+pub(super) fn run<'a>(
+    network: &'a Network,
+    plan: &'a LanePlan,
+    batch: MiniBatch<'a, f64>,
+    bank: &'a Bank<f64>,
+    gates: Option<&Gates>,
+    regime: Regime,
+) -> Tape<'a> {
+    let count = plan.graph.values.len();
+    let mut tape = Tape {
+        network,
+        plan,
+        bank,
+        labels: batch.labels,
+        raw: vec![Vec::new(); count],
+        normalized: vec![Vec::new(); count],
+        statistics: vec![None; count],
+        heads: Vec::new(),
+    };
+    let channels = network.input.channels;
+    let stored = channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE);
+    tape.raw[Graph::IMAGE] = batch.images.chunks(stored).flat_map(|pixel| &pixel[..channels]).copied().collect();
+    for stage in &plan.graph.stages {
+        let raw = match &stage.kind {
+            StageKind::Linear { operation, relu, weights } => {
+                let x = tape.input(&stage.inputs, *relu);
+                let weights: Vec<Vec<f64>> = weights.iter().map(|weight| tape.parameter(*weight)).collect();
+                match operation {
+                    Operation::Convolution(op) => convolution::reference::forward(op, &x, &weights[0]),
+                    Operation::DepthwiseSeparable(op) => {
+                        depthwise::reference::forward(op, &x, &weights[0], &weights[1])
+                    }
+                    Operation::Pool(op) => pool::reference::forward(op, &x),
+                }
+            }
+            StageKind::Node { gates: references } => {
+                let weight = |gate: &Option<crate::plan::GateRef>| match (gate, gates) {
+                    (Some(gate), Some(gates)) => gates.0[gate.slot][gate.candidate],
+                    _ => 1.0,
+                };
+                let terms: Vec<(&[f64], f64)> =
+                    stage.inputs.iter().zip(references).map(|(value, gate)| (tape.seen(*value), weight(gate))).collect();
+                let shape = stage.output.map(|value| plan.graph.values[value].shape);
+                let len = shape.map_or(0, |shape| batch.labels.len() * shape.pixels() * shape.channels);
+                node::reference::forward(&terms, len)
+            }
+            StageKind::Head { relu, weight, bias } => {
+                let x = tape.input(&stage.inputs, *relu);
+                let pixels = plan.graph.values[stage.inputs[0]].shape.pixels();
+                let channels = x.len() / pixels / batch.labels.len();
+                let (weight, bias) = (tape.parameter(*weight), tape.parameter(*bias));
+                let head = head::reference::forward(&x, pixels, channels, &weight, &bias, batch.labels);
+                tape.heads.push(head);
+                continue;
+            }
+        };
+        if let Some(value) = stage.output {
+            tape.raw[value] = raw;
+            tape.normalize(value, regime);
+        }
+    }
+    tape
+}
+
+impl Tape<'_> {
+    /// A stage's concatenated input after its ReLU.
+    pub(super) fn input(&self, inputs: &[ValueId], relu: bool) -> Vec<f64> {
+        let mut x = self.concatenated(inputs);
+        if relu {
+            // A NaN stays a NaN, as in PyTorch.
+            x.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
+        }
+        x
+    }
+
+    fn normalize(&mut self, value: ValueId, regime: Regime) {
+        let Some(norm) = self.plan.graph.values[value].norm else { return };
+        let raw = &self.raw[value];
+        let statistics = match (regime, norm.running) {
+            (Regime::Given(statistics), _) if statistics[value].is_some() => statistics[value].clone(),
+            (Regime::Running, Some([mean, variance])) => Some(BatchStatistics {
+                count: f64::NAN,
+                mean: self.parameter(mean),
+                variance: self.parameter(variance),
+            }),
+            _ => None,
+        };
+        let statistics = statistics.unwrap_or_else(|| {
+            let (count, mean, squares) = normalization::reference::moments(raw, self.channels(value));
+            BatchStatistics { count, mean, variance: squares.iter().map(|s| s / count).collect() }
+        });
+        let epsilon = self.network.norms[norm.norm].epsilon;
+        let mut z = normalization::reference::standardize(raw, &statistics.mean, &statistics.variance, epsilon);
+        let affine = norm.affine.map(|pair| pair.map(|parameter| self.parameter(parameter)));
+        normalization::reference::scale_and_shift(&mut z, affine.as_ref().map(|[g, b]| (g.as_slice(), b.as_slice())));
+        self.normalized[value] = z;
+        self.statistics[value] = Some(statistics);
+    }
+}

@@ -1,0 +1,95 @@
+//! The oracle: walks the graph in f64, holds every value, and uses the textbook formula of each operation.
+
+mod backward;
+mod forward;
+
+use super::executor::{Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult};
+use super::{BatchStatistics, LanePlan};
+use crate::network::{Bank, Network};
+use crate::ops::head::reference as head;
+use crate::plan::{ParameterRef, ValueId};
+
+/// The reference backend.
+pub struct Reference;
+
+/// Everything that a lane's forward pass computed. Feature maps are NHWC without channel padding.
+struct Tape<'a> {
+    network: &'a Network,
+    plan: &'a LanePlan,
+    bank: &'a Bank<f64>,
+    labels: &'a [u8],
+    /// Stored values.
+    raw: Vec<Vec<f64>>,
+    /// Values as their readers see them; empty where equal to the stored ones.
+    normalized: Vec<Vec<f64>>,
+    /// Statistics that normalized each value.
+    statistics: Vec<Option<BatchStatistics>>,
+    heads: Vec<head::Forward>,
+}
+
+impl Tape<'_> {
+    /// A parameter in PyTorch's order.
+    fn parameter(&self, reference: ParameterRef) -> Vec<f64> {
+        let values = self.bank.get(reference.parameter, reference.copy);
+        let layout = &self.network.parameters[reference.parameter].layout;
+        layout.bank_positions().into_iter().map(|position| values[position]).collect()
+    }
+
+    /// What readers of a value see.
+    fn seen(&self, value: ValueId) -> &[f64] {
+        if self.plan.graph.values[value].norm.is_some() { &self.normalized[value] } else { &self.raw[value] }
+    }
+
+    fn channels(&self, value: ValueId) -> usize {
+        self.plan.graph.values[value].shape.channels
+    }
+
+    /// The concatenation of a stage's inputs.
+    fn concatenated(&self, inputs: &[ValueId]) -> Vec<f64> {
+        if let [only] = inputs {
+            return self.seen(*only).to_vec();
+        }
+        let pixels = self.seen(inputs[0]).len() / self.channels(inputs[0]);
+        let mut out = Vec::new();
+        for pixel in 0..pixels {
+            for &value in inputs {
+                let channels = self.channels(value);
+                out.extend_from_slice(&self.seen(value)[pixel * channels..][..channels]);
+            }
+        }
+        out
+    }
+}
+
+impl Executor for Reference {
+    type Real = f64;
+
+    fn train(&self, lanes: &[TrainLane<'_, f64>]) -> Vec<TrainResult<f64>> {
+        lanes
+            .iter()
+            .map(|lane| {
+                let tape =
+                    forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
+                backward::run(tape, lane.gates)
+            })
+            .collect()
+    }
+
+    fn evaluate(
+        &self,
+        network: &Network,
+        plan: &LanePlan,
+        batch: MiniBatch<'_, f64>,
+        bank: &Bank<f64>,
+        regime: Regime<'_>,
+    ) -> Evaluation {
+        let tape = forward::run(network, plan, batch, bank, None, regime);
+        let heads = tape.heads.iter().map(|head| result(head, batch.labels)).collect();
+        Evaluation { heads, statistics: tape.statistics }
+    }
+}
+
+fn result(head: &head::Forward, labels: &[u8]) -> HeadResult {
+    let correct = head.predictions.iter().zip(labels).filter(|(p, l)| p == l).count() as u32;
+    HeadResult { loss_sum: head.losses.iter().sum(), correct, predictions: head.predictions.clone() }
+}

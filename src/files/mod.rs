@@ -1,0 +1,9 @@
+//! Durable files: after a call returns, the new content survives a power cut; until then, the old file stays whole.
+
+mod error;
+mod folder;
+mod write;
+
+pub use error::FileError;
+pub use folder::{FolderLock, create_new_folder, free_run_folder};
+pub use write::{remove_file, write_atomically, write_bytes_atomically};

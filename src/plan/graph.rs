@@ -1,0 +1,91 @@
+//! Stages and values by name: *what* is computed, independent of the device and of how many lanes run.
+
+use crate::network::{NormId, ParameterId};
+use crate::ops::Operation;
+use crate::tensor::Shape;
+
+/// Index into [`Graph::values`]; value 0 is the image.
+pub type ValueId = usize;
+/// Index into [`Graph::stages`].
+pub type StageId = usize;
+
+/// One copy of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParameterRef {
+    pub parameter: ParameterId,
+    pub copy: u32,
+}
+
+/// The gate of a candidate on an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GateRef {
+    /// Position of the edge in a child.
+    pub slot: usize,
+    pub candidate: usize,
+}
+
+/// Batch normalization of a value, applied by whoever reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NormUse {
+    pub norm: NormId,
+    /// Scale and shift.
+    pub affine: Option<[ParameterRef; 2]>,
+    /// Running mean and variance.
+    pub running: Option<[ParameterRef; 2]>,
+}
+
+/// A feature map that is stored: the raw output of a stage. Readers see it normalized where it has a normalization.
+#[derive(Clone, Debug)]
+pub struct Value {
+    pub name: String,
+    pub shape: Shape,
+    pub norm: Option<NormUse>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum StageKind {
+    /// [ReLU] . linear operation; the inputs are concatenated.
+    Linear { operation: Operation, relu: bool, weights: Vec<ParameterRef> },
+    /// Sum of the inputs in order, from 0, each times its gate where it has one.
+    Node { gates: Vec<Option<GateRef>> },
+    /// Global average pool of the [ReLU'd] concatenated inputs, linear classifier, softmax cross-entropy.
+    Head { relu: bool, weight: ParameterRef, bias: ParameterRef },
+}
+
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub name: String,
+    pub kind: StageKind,
+    pub inputs: Vec<ValueId>,
+    /// `None` for a head.
+    pub output: Option<ValueId>,
+}
+
+/// Stages in an order in which they can run. With several heads it holds several children that share their common prefixes.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    pub values: Vec<Value>,
+    pub stages: Vec<Stage>,
+    /// The head of each lane, in the order in which the lanes were added.
+    pub heads: Vec<StageId>,
+}
+
+impl Graph {
+    pub const IMAGE: ValueId = 0;
+
+    /// Every trained parameter that the graph uses, in ascending order.
+    pub fn parameters(&self) -> Vec<ParameterRef> {
+        let mut parameters: Vec<ParameterRef> = Vec::new();
+        for stage in &self.stages {
+            match &stage.kind {
+                StageKind::Linear { weights, .. } => parameters.extend(weights),
+                StageKind::Head { weight, bias, .. } => parameters.extend([weight, bias]),
+                StageKind::Node { .. } => {}
+            }
+        }
+        parameters.extend(self.values.iter().filter_map(|v| v.norm?.affine).flatten());
+        parameters.sort_unstable();
+        parameters.dedup();
+        parameters
+    }
+}

@@ -1,0 +1,11 @@
+//! What a lane computes (`graph`) and how it runs in memory (`schedule`).
+
+mod build;
+mod cost;
+mod graph;
+mod schedule;
+
+pub use build::{Choice, Gates, GraphBuilder};
+pub use cost::Cost;
+pub use graph::{GateRef, Graph, NormUse, ParameterRef, Stage, StageId, StageKind, Value, ValueId};
+pub use schedule::{Schedule, Slot, chunk_images};

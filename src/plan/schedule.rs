@@ -1,0 +1,158 @@
+//! Memory and order of a graph on a device: *how* it runs.
+
+use super::graph::{Graph, StageId, ValueId};
+use crate::tensor::{Shape, padded_channels};
+
+/// Images of a fixed reduction chunk for a stage of this output: a constant of the problem, so that sums never depend on the
+/// machine. About 4,096 pixels, at least one image and at most eight.
+pub const fn chunk_images(output: Shape) -> usize {
+    const PIXELS: usize = 4096;
+    const MOST: usize = 8;
+    let images = PIXELS / output.pixels();
+    if images < 1 {
+        1
+    } else if images > MOST {
+        MOST
+    } else {
+        images
+    }
+}
+
+/// A place in the arena, in elements of one image; multiply by the images of the lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// Slots of a graph's values and of their gradients. Two that live at the same time never overlap.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// `None` for the image, which the lane brings.
+    pub values: Vec<Option<Slot>>,
+    /// Empty in evaluation; `None` for the image.
+    pub gradients: Vec<Option<Slot>>,
+    /// Arena elements an image.
+    pub elements_per_image: usize,
+    /// The stage whose backward writes a value's gradient first (the last that reads the value), in training.
+    pub first_writer: Vec<Option<StageId>>,
+    /// The stage whose backward writes it last, and so emits its sums.
+    pub last_writer: Vec<Option<StageId>>,
+}
+
+/// Something that needs memory from one moment to another, both included.
+struct Interval {
+    first: usize,
+    last: usize,
+    len: usize,
+}
+
+impl Schedule {
+    /// Forward only: a value lives until its last reader has run.
+    pub fn evaluation(graph: &Graph) -> Self {
+        Self::new(graph, false)
+    }
+
+    /// Forward and backward: a value lives until its producer's backward, a gradient from its first writer to its producer's backward.
+    pub fn training(graph: &Graph) -> Self {
+        Self::new(graph, true)
+    }
+
+    fn new(graph: &Graph, training: bool) -> Self {
+        let stages = graph.stages.len();
+        let mut producer = vec![None; graph.values.len()];
+        let mut first_reader = vec![None; graph.values.len()];
+        let mut last_reader = vec![None; graph.values.len()];
+        for (id, stage) in graph.stages.iter().enumerate() {
+            for &value in &stage.inputs {
+                first_reader[value].get_or_insert(id);
+                last_reader[value] = Some(id);
+            }
+            if let Some(value) = stage.output {
+                producer[value] = Some(id);
+            }
+        }
+        let backward = |stage: StageId| 2 * stages - 1 - stage;
+        let mut intervals = Vec::new();
+        let mut owners: Vec<(ValueId, bool)> = Vec::new();
+        for (value, producer) in producer.iter().enumerate() {
+            let Some(producer) = *producer else { continue };
+            let shape = graph.values[value].shape;
+            let len = shape.pixels() * padded_channels(shape.channels);
+            let last = if training { backward(producer) } else { last_reader[value].unwrap_or(producer) };
+            intervals.push(Interval { first: producer, last, len });
+            owners.push((value, false));
+            if let (true, Some(reader)) = (training, last_reader[value]) {
+                intervals.push(Interval { first: backward(reader), last: backward(producer), len });
+                owners.push((value, true));
+            }
+        }
+        let (slots, elements_per_image) = place(&intervals);
+        let mut values = vec![None; graph.values.len()];
+        let mut gradients = vec![None; if training { graph.values.len() } else { 0 }];
+        for ((value, is_gradient), slot) in owners.into_iter().zip(slots) {
+            if is_gradient {
+                gradients[value] = Some(slot);
+            } else {
+                values[value] = Some(slot);
+            }
+        }
+        Self { values, gradients, elements_per_image, first_writer: last_reader, last_writer: first_reader }
+    }
+}
+
+/// First fit in order of first use.
+fn place(intervals: &[Interval]) -> (Vec<Slot>, usize) {
+    let mut order: Vec<usize> = (0..intervals.len()).collect();
+    order.sort_by_key(|i| intervals[*i].first);
+    let mut slots = vec![Slot { offset: 0, len: 0 }; intervals.len()];
+    let mut live: Vec<usize> = Vec::new();
+    let mut end = 0;
+    for index in order {
+        let interval = &intervals[index];
+        live.retain(|other| intervals[*other].last >= interval.first);
+        live.sort_by_key(|other| slots[*other].offset);
+        let mut offset = 0;
+        for other in &live {
+            if slots[*other].offset >= offset + interval.len {
+                break;
+            }
+            offset = offset.max(slots[*other].offset + slots[*other].len);
+        }
+        slots[index] = Slot { offset, len: interval.len };
+        end = end.max(offset + interval.len);
+        live.push(index);
+    }
+    (slots, end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_that_live_together_never_overlap() {
+        let intervals: Vec<Interval> = (0..40)
+            .map(|i| Interval { first: i * 7 % 23, last: i * 7 % 23 + i * 5 % 11, len: 1 + i * 3 % 5 })
+            .collect();
+        let (slots, end) = place(&intervals);
+        for (i, a) in intervals.iter().enumerate() {
+            assert!(slots[i].offset + slots[i].len <= end);
+            for (j, b) in intervals.iter().enumerate().skip(i + 1) {
+                let together = a.first <= b.last && b.first <= a.last;
+                let apart = slots[i].offset + slots[i].len <= slots[j].offset
+                    || slots[j].offset + slots[j].len <= slots[i].offset;
+                assert!(!together || apart, "{i} and {j} overlap");
+            }
+        }
+        let all: usize = intervals.iter().map(|i| i.len).sum();
+        assert!(end < all, "no slot was used twice");
+    }
+
+    #[test]
+    fn a_chunk_is_a_constant_of_the_shape() {
+        assert_eq!(chunk_images(Shape::new(32, 32, 16)), 4);
+        assert_eq!(chunk_images(Shape::new(8, 8, 8)), 8);
+        assert_eq!(chunk_images(Shape::new(224, 224, 8)), 1);
+    }
+}

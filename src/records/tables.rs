@@ -1,0 +1,64 @@
+//! The tables of a run. A loss is a mean cross-entropy in nats an image; an accuracy is a fraction between 0 and 1.
+
+use super::record::record;
+
+record! {
+    /// One lane of one step, before that step's update: `steps.parquet`.
+    pub struct StepRecord {
+        /// Counted from 0 over the whole run.
+        pub step: u64,
+        pub replica: u32,
+        /// As the search space writes it.
+        pub child: String,
+        pub loss: f64,
+        pub accuracy: f64,
+        pub learning_rate: f64,
+        /// Images of the mini-batch.
+        pub images: u32,
+    }
+}
+
+record! {
+    /// One child on the evaluation set: `accuracy/*.parquet`.
+    pub struct AccuracyRecord {
+        /// Steps done before.
+        pub step: u64,
+        pub replica: u32,
+        pub child: String,
+        /// Regime of batch normalization: `running`, `batch` or `recalibrated`.
+        pub norm: String,
+        pub loss: f64,
+        pub accuracy: f64,
+        /// Images classified correctly.
+        pub correct: u32,
+        /// Images evaluated.
+        pub images: u32,
+    }
+}
+
+record! {
+    /// One entry of an interference matrix: `interference/*.parquet`. Changes are after minus before.
+    pub struct InterferenceRecord {
+        /// Steps done before the snapshot was taken.
+        pub step: u64,
+        pub replica: u32,
+        /// Number of the mini-batch, the same one for every stepped child, in the run's stream.
+        pub mini_batch: u64,
+        pub learning_rate: f64,
+        /// Child on which the step was taken; null for the step with gradient zero.
+        pub stepped_child: Option<String>,
+        pub evaluated_child: String,
+        /// Regime of batch normalization: `running`, `batch` or `recalibrated`.
+        pub norm: String,
+        /// Edges on which both children take the same candidate; 0 for the step with gradient zero.
+        pub shared_candidates: u32,
+        pub loss_before: f64,
+        pub loss_after: f64,
+        pub loss_change: f64,
+        pub accuracy_before: f64,
+        pub accuracy_after: f64,
+        pub accuracy_change: f64,
+        /// Images evaluated.
+        pub images: u32,
+    }
+}

@@ -1,0 +1,1 @@
+//! Text tables and plots of recorded results.
