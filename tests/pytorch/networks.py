@@ -53,7 +53,7 @@ NETWORKS = {
         "children": ["142", "214", "323", "431"],
     },
 }
-SEEDS_TRIED = 60
+SEEDS_TRIED = 200
 
 
 def build(description, seed):
