@@ -1,0 +1,145 @@
+"""Golden numbers of whole zhang64 networks in float64.
+
+`zhang64_network.json` and `zhang64_odd.json` hold the shape of the network (channels, cells, classes, image_channels, height, width,
+batch), the children, and `margin`: how far ReLUs and max-pools of all children stay from ties, in units of the root mean square of their
+input. The `.safetensors` beside it (F64 unless said; everything given is exactly representable in f32):
+
+    images                 U8  [batch, image_channels, height, width]
+    labels                 I64 [batch]
+    mean, deviation        F32 [image_channels], of byte / 255
+    pixel_table            F32 [image_channels, 256]
+    weights/NAME           the whole state under the official names, buffers included (`num_batches_tracked` I64)
+
+and for every child:
+
+    logits/CHILD           training forward (statistics of the batch)     [batch, classes]
+    loss/CHILD             mean cross-entropy                             [1]
+    grad/CHILD/NAME        gradient of every parameter that the child uses; the others have none
+    tracked/CHILD/NAME     every running statistic that this one training forward moved, after it
+    evaluation/CHILD/running/{logits,loss,correct}      running statistics of `weights/` (`correct` I64 [1])
+    evaluation/CHILD/batch/{logits,loss,correct}        statistics of the batch
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+import digits
+from model import Zhang64, initialize
+from ties import TieWatch
+
+NETWORKS = {
+    # Channels a multiple of 8: no padding anywhere.
+    "zhang64_network": {
+        "channels": 8,
+        "cells": 4,
+        "classes": 10,
+        "image_channels": 1,
+        "height": 8,
+        "width": 8,
+        "batch": 6,
+        "children": ["111", "124", "222", "333", "444", "431", "213"],
+    },
+    # Nothing a multiple of anything.
+    "zhang64_odd": {
+        "channels": 12,
+        "cells": 2,
+        "classes": 7,
+        "image_channels": 3,
+        "height": 9,
+        "width": 7,
+        "batch": 5,
+        "children": ["142", "214", "323", "431"],
+    },
+}
+SEEDS_TRIED = 200
+
+
+def build(description, seed):
+    """A network with spread weights, scales, shifts and running statistics; images; labels; the pixel table."""
+    shape = (description[key] for key in ("channels", "cells", "classes", "image_channels"))
+    model = Zhang64(*shape).double()
+    initialize(model, seed)
+    random = np.random.RandomState(seed + 1_000_000)
+
+    def fill(tensor, draw):
+        with torch.no_grad():
+            tensor.copy_(torch.from_numpy(np.asarray(draw, dtype=np.float32).astype(np.float64)))
+
+    for parameter in model.parameters():
+        fill(parameter, parameter.detach().numpy())
+    for _, module in sorted(model.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            channels = module.num_features
+            fill(module.running_mean, 0.5 * random.randn(channels))
+            fill(module.running_var, np.exp(0.5 * random.randn(channels)))
+            module.num_batches_tracked.fill_(int(random.randint(1, 100)))
+            if module.affine:
+                fill(module.weight, 1 + 0.3 * random.randn(channels))
+                fill(module.bias, 0.3 * random.randn(channels))
+    size = (description["batch"], description["image_channels"], description["height"], description["width"])
+    images = random.randint(0, 256, size).astype(np.uint8)
+    labels = random.randint(0, description["classes"], description["batch"]).astype(np.int64)
+    mean = random.uniform(0.4, 0.6, size[1]).astype(np.float32)
+    deviation = random.uniform(0.2, 0.3, size[1]).astype(np.float32)
+    return model, images, torch.from_numpy(labels), mean, deviation
+
+
+def margin_of_seed(description, seed):
+    model, images, _, mean, deviation = build(description, seed)
+    pixels = torch.from_numpy(digits.normalize(images, digits.pixel_table(mean, deviation))).double()
+    with TieWatch(model) as watch, torch.no_grad():
+        for child in description["children"]:
+            model(pixels, child)
+    return watch.margin
+
+
+def evaluate(model, pixels, labels, child):
+    with torch.no_grad():
+        logits = model(pixels, child)
+    return {
+        "logits": logits,
+        "loss": functional.cross_entropy(logits, labels).reshape(1),
+        "correct": (logits.argmax(1) == labels).sum().reshape(1),
+    }
+
+
+def golden_network(description):
+    """The description with its margin, and all tensors by name."""
+    margins = {seed: margin_of_seed(description, seed) for seed in range(SEEDS_TRIED)}
+    seed = max(margins, key=margins.get)
+    model, images, labels, mean, deviation = build(description, seed)
+    table = digits.pixel_table(mean, deviation)
+    pixels = torch.from_numpy(digits.normalize(images, table)).double()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    tensors = {
+        "images": torch.from_numpy(images),
+        "labels": labels,
+        "mean": torch.from_numpy(mean),
+        "deviation": torch.from_numpy(deviation),
+        "pixel_table": torch.from_numpy(table),
+    }
+    tensors |= {f"weights/{name}": tensor for name, tensor in state.items()}
+    for child in description["children"]:
+        model.train()
+        model.zero_grad(set_to_none=True)
+        logits = model(pixels, child)
+        loss = functional.cross_entropy(logits, labels)
+        loss.backward()
+        tensors[f"logits/{child}"] = logits.detach().clone()
+        tensors[f"loss/{child}"] = loss.detach().reshape(1)
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                tensors[f"grad/{child}/{name}"] = parameter.grad.clone()
+        for name, after in model.state_dict().items():
+            if not torch.equal(after, state[name]):
+                tensors[f"tracked/{child}/{name}"] = after.clone()
+        # The child has moved the running statistics; the evaluations, and the next child, start from the given ones.
+        for regime in ("running", "batch"):
+            model.load_state_dict(state)
+            model.train(regime == "batch")
+            for name, tensor in evaluate(model, pixels, labels, child).items():
+                tensors[f"evaluation/{child}/{regime}/{name}"] = tensor
+        model.load_state_dict(state)
+    return {**description, "seed": seed, "margin": margins[seed]}, tensors

@@ -1,0 +1,341 @@
+"""Makes trace folders for `crosstalk replay DIR` from our own PyTorch model: `python tests/pytorch/trace.py [--out FOLDER] [NAME ...]`.
+
+A trace is a PyTorch training run of zhang64 that another program can repeat. Its folder holds
+
+    trace.toml                    the run's configuration, and that of the evaluation
+    init.safetensors              the initial state, official names, buffers included
+    steps.csv                     step,child,loss,accuracy          from 0; before the step's update
+    batches.csv                   step,position,image               with `order = "explicit"`
+    gradients/CHILD.safetensors   at the initial state, on the first mini-batch, raw; no key = unused parameter
+    gradients/batch.csv           position,image                    if they were taken on other images
+    final.safetensors             the state after the last step
+    eval.csv                      child,norm,loss,accuracy,correct
+    predictions.safetensors       child/norm -> class per image, I64
+
+Losses are means over the images of a mini-batch (of the evaluation: over all its images), accuracies shares of 1. `norm = batch`
+uses the statistics of each evaluation batch; `running` the running ones.
+"""
+
+import argparse
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional
+
+import digits
+from model import CHILDREN, Zhang64, initialize
+from ties import TieWatch, logit_margin
+
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "traces"
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.025, 0.9, 1e-3
+EVALUATION_IMAGES = (1437, 1797)
+# Every candidate on every edge, and neighbours that share one or two choices.
+CYCLE = ["124", "213", "431", "342", "111", "222", "333", "444", "134", "423"]
+# No max-pool over a max-pool: its taps are copies of one another.
+CYCLE_WITHOUT_COPIES = ["124", "213", "431", "342", "234", "444"]
+
+
+@dataclass
+class Trace:
+    name: str
+    steps: int
+    batch: int
+    unsampled: str
+    children: list = field(default_factory=lambda: CYCLE)
+    channels: int = 8
+    cells: int = 2
+    seed: int = 0
+    train_images: int = 500  # no multiple of the batch: the file wraps inside a mini-batch
+    order: str = "file"  # or "explicit": drawn here, listed in batches.csv
+    tie_margin: float = 0.0  # > 0: mini-batches are searched that stay this far from ties
+    stored: torch.dtype = torch.float64  # of init.safetensors and the gradients
+    warm_up_steps: int = 0  # steps before the trace begins
+    evaluated_children: list = field(default_factory=lambda: CHILDREN)
+    evaluated_weights: str = "final"  # or "init" or "replayed"
+    evaluation_batch: int = 90
+    gradient_children: list = field(default_factory=list)
+    gradient_images: list = field(default_factory=list)  # empty: the first mini-batch
+    predictions: bool = False
+
+
+TRACES = [
+    Trace("zhang64-decay", steps=50, batch=16, unsampled="decay", seed=4),
+    Trace("zhang64-skip", steps=50, batch=16, unsampled="skip", evaluated_weights="replayed", seed=5),
+    Trace(
+        "zhang64-away-from-ties",
+        steps=12,
+        batch=4,
+        unsampled="decay",
+        children=CYCLE_WITHOUT_COPIES,
+        train_images=1437,
+        order="explicit",
+        tie_margin=1e-4,
+        stored=torch.float32,
+        gradient_children=CYCLE_WITHOUT_COPIES[:1],
+        seed=4,
+    ),
+    Trace(
+        "zhang64-all-parts",
+        steps=6,
+        batch=7,
+        unsampled="skip",
+        channels=5,
+        cells=1,
+        order="explicit",
+        stored=torch.float32,
+        warm_up_steps=30,
+        evaluated_weights="init",
+        evaluation_batch=100,  # the last one is short: 60 images
+        gradient_children=["124", "431", "222"],
+        gradient_images=[3, 1, 4, 15, 92, 65, 35, 8],
+        evaluated_children=["111", "124", "213", "222", "333", "342", "431", "444"],
+        predictions=True,
+        seed=3,
+    ),
+]
+
+
+class Data:
+    """The digits through the pixel table, in f64."""
+
+    def __init__(self):
+        images, labels = digits.load()
+        self.mean, self.deviation = digits.mean_and_deviation(images[: digits.TRAINING_IMAGES])
+        table = digits.pixel_table(self.mean, self.deviation)
+        self.pixels = torch.from_numpy(digits.normalize(images, table)).double()
+        self.labels = torch.from_numpy(labels)
+
+    def take(self, indices):
+        indices = torch.as_tensor(indices)
+        return self.pixels[indices], self.labels[indices]
+
+
+class Training:
+    """Single-path training with the SGD of `trace`."""
+
+    def __init__(self, trace, model, data):
+        self.trace, self.model, self.data = trace, model, data
+        self.optimizer = torch.optim.SGD(
+            model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, foreach=False
+        )
+
+    def step(self, child, indices):
+        """Loss and accuracy before the update."""
+        self.model.train()
+        pixels, labels = self.data.take(indices)
+        # Zeros, as in PyTorch 1: momentum and weight decay go on moving whatever once had a gradient. None, as in PyTorch 2: they do not.
+        self.optimizer.zero_grad(set_to_none=self.trace.unsampled == "skip")
+        logits = self.model(pixels, child)
+        loss = functional.cross_entropy(logits, labels)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item(), (logits.argmax(1) == labels).sum().item() / len(labels)
+
+
+def state_of(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def store(path, tensors, dtype=torch.float64):
+    tensors = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+
+def write_csv(path, header, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header.split(","))
+        writer.writerows(rows)
+
+
+def initial_model(trace, data):
+    """Drawn weights, trained by the warm-up, rounded to the stored type."""
+    model = Zhang64(trace.channels, trace.cells, classes=10, image_channels=1).double()
+    initialize(model, trace.seed)
+    training = Training(trace, model, data)
+    for step in range(trace.warm_up_steps):
+        indices = (step * 32 + np.arange(32)) % trace.train_images
+        training.step(CHILDREN[step * 13 % len(CHILDREN)], indices)
+    state = {name: t.to(trace.stored).double() if t.is_floating_point() else t for name, t in model.state_dict().items()}
+    model.load_state_dict(state)
+    model.zero_grad(set_to_none=True)
+    return model
+
+
+def choose_batch(trace, model, data, random, step, child):
+    """Indices of the step's images, and how far it stays from ties."""
+    if trace.order == "file":
+        return (step * trace.batch + np.arange(trace.batch)) % trace.train_images, None
+    if trace.tie_margin == 0:
+        return random.choice(trace.train_images, trace.batch, replace=False), None
+    state = state_of(model)
+    for _ in range(5000):
+        indices = random.choice(trace.train_images, trace.batch, replace=False)
+        pixels, _ = data.take(indices)
+        with TieWatch(model.train()) as watch, torch.no_grad():
+            logits = model(pixels, child)
+        # The forward pass has moved the running statistics.
+        model.load_state_dict(state)
+        if watch.equal_taps == 0 and watch.margin > trace.tie_margin and logit_margin(logits) > 1e-2:
+            return indices, watch.margin
+    raise SystemExit(f"{trace.name}: no mini-batch away from ties at step {step}")
+
+
+def gradients(model, child, pixels, labels):
+    """Raw gradients of the used parameters; the model is left as it was."""
+    state = state_of(model)
+    model.train()
+    model.zero_grad(set_to_none=True)
+    functional.cross_entropy(model(pixels, child), labels).backward()
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(state)
+    return found
+
+
+def logits_under(model, data, child, norm, batch):
+    """Logits of the evaluation images [images, classes]; the model is left as it was."""
+    state = state_of(model)
+    model.train(norm == "batch")
+    first, end = EVALUATION_IMAGES
+    with torch.no_grad():
+        parts = [model(data.pixels[start : min(start + batch, end)], child) for start in range(first, end, batch)]
+    model.load_state_dict(state)
+    return torch.cat(parts)
+
+
+def evaluate(trace, model, data):
+    """Rows of eval.csv, predictions, and how near the two largest logits came to each other."""
+    labels = data.labels[slice(*EVALUATION_IMAGES)]
+    rows, predictions, margin = [], {}, float("inf")
+    for child in trace.evaluated_children:
+        for norm in ("running", "batch"):
+            logits = logits_under(model, data, child, norm, trace.evaluation_batch)
+            predicted = logits.argmax(1)
+            correct = (predicted == labels).sum().item()
+            loss = functional.cross_entropy(logits, labels).item()
+            rows.append((child, norm, repr(loss), repr(correct / len(labels)), correct))
+            predictions[f"{child}/{norm}"] = predicted
+            margin = min(margin, logit_margin(logits))
+    return rows, predictions, margin
+
+
+def configuration(trace, data):
+    def numbers(values):
+        # All digits of the f32 value, so that reading it as f64 first changes nothing.
+        return "[" + ", ".join(repr(float(value)) for value in values) + "]"
+
+    children = ", ".join(f'"{child}"' for child in trace.children)
+    return f"""name = "{trace.name}"
+precision = "f64"
+steps = {trace.steps}
+
+[network]
+space = "zhang64"
+channels = {trace.channels}
+cells = {trace.cells}
+
+[data]
+source = "digits"
+mean = {numbers(data.mean)}
+std = {numbers(data.deviation)}
+order = "{trace.order}"
+train_images = {trace.train_images}
+batch = {trace.batch}
+
+[augmentation]
+crop_padding = 0
+flip = false
+
+[step]
+children = "cycle"
+order = [{children}]
+
+[optimizer]
+learning_rate = {LEARNING_RATE}
+schedule = "constant"
+momentum = {MOMENTUM}
+weight_decay = {WEIGHT_DECAY}
+nesterov = false
+unsampled = "{trace.unsampled}"
+
+[evaluation]
+images = [{EVALUATION_IMAGES[0]}, {EVALUATION_IMAGES[1]}]
+batch = {trace.evaluation_batch}
+weights = "{trace.evaluated_weights}"
+"""
+
+
+def make(trace, data, folder):
+    """Trains and writes one folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = initial_model(trace, data)
+    store(folder / "init.safetensors", model.state_dict(), trace.stored)
+    if trace.evaluated_weights == "init":
+        evaluation = evaluate(trace, model, data)
+
+    training, random = Training(trace, model, data), np.random.RandomState(trace.seed)
+    steps, batches, margins = [], [], []
+    for step in range(trace.steps):
+        child = trace.children[step % len(trace.children)]
+        indices, margin = choose_batch(trace, model, data, random, step, child)
+        if step == 0:
+            write_gradients(trace, model, data, indices, folder)
+        loss, accuracy = training.step(child, indices)
+        assert np.isfinite(loss), f"{trace.name}: loss {loss} at step {step}"
+        steps.append((step, child, repr(loss), repr(accuracy)))
+        batches += [(step, position, image) for position, image in enumerate(indices)]
+        margins.append(margin)
+    store(folder / "final.safetensors", model.state_dict())
+    if trace.evaluated_weights != "init":
+        evaluation = evaluate(trace, model, data)
+    rows, predictions, nearest_logits = evaluation
+
+    (folder / "trace.toml").write_text(configuration(trace, data))
+    write_csv(folder / "steps.csv", "step,child,loss,accuracy", steps)
+    if trace.order == "explicit":
+        write_csv(folder / "batches.csv", "step,position,image", batches)
+    write_csv(folder / "eval.csv", "child,norm,loss,accuracy,correct", rows)
+    if trace.predictions:
+        store(folder / "predictions.safetensors", predictions)
+    best = max(int(row[4]) for row in rows if row[1] == "batch")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    near = f", {min(margins):.1e} from ties" if trace.tie_margin else ""
+    print(f"{trace.name}: loss {float(steps[0][2]):.3f} -> {float(steps[-1][2]):.3f}{near}, best child {best} of {len(predictions[rows[0][0] + '/batch'])} correct, ", end="")
+    print(f"logits {nearest_logits:.1e} apart, {size:,} bytes")
+
+
+def write_gradients(trace, model, data, first_batch, folder):
+    if not trace.gradient_children:
+        return
+    (folder / "gradients").mkdir(exist_ok=True)
+    if trace.gradient_images:
+        rows = list(enumerate(trace.gradient_images))
+        write_csv(folder / "gradients" / "batch.csv", "position,image", rows)
+    pixels, labels = data.take(trace.gradient_images or first_batch)
+    for child in trace.gradient_children:
+        store(folder / "gradients" / f"{child}.safetensors", gradients(model, child, pixels, labels))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="traces to make (all)")
+    parser.add_argument("--out", type=Path, default=DEFAULT_FOLDER)
+    arguments = parser.parse_args()
+    # More threads would add in another order.
+    torch.set_num_threads(1)
+    known = {trace.name for trace in TRACES}
+    if unknown := set(arguments.names) - known:
+        parser.error(f"no trace is named {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    data = Data()
+    for trace in TRACES:
+        if not arguments.names or trace.name in arguments.names:
+            make(trace, data, arguments.out / trace.name)
+
+
+if __name__ == "__main__":
+    main()
