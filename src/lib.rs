@@ -12,3 +12,4 @@ pub mod rng;
 pub mod space;
 pub mod tensor;
 pub mod tensors;
+pub mod train;

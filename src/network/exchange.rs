@@ -41,7 +41,7 @@ fn copies(model: &Model) -> impl Iterator<Item = (ParameterRef, String)> {
 fn with_owner(model: &Model, parameter: ParameterId, copy: u32, name: String) -> String {
     match model.copies.owner(parameter, copy) {
         None => name,
-        Some(child) => format!("{name}@{}", model.network.space.format_child(&model.children[child])),
+        Some(child) => format!("{name}@{}", model.network.space.format_child(child)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A network with the children that one replica trains, and the copies of parameters that they need.
+//! A network with the copies of parameters that one replica's children need.
 
 use super::{BankLayout, Copies, Network, Sharing};
 use crate::plan::{Choice, Graph, GraphBuilder};
@@ -9,27 +9,32 @@ use std::sync::Arc;
 pub struct Model {
     pub network: Network,
     pub sharing: Sharing,
-    /// The children that may be drawn, in the order that numbers private copies.
-    pub children: Vec<Child>,
     pub copies: Copies,
     pub layout: Arc<BankLayout>,
 }
 
 impl Model {
-    pub fn new(network: Network, sharing: Sharing, children: Vec<Child>) -> Self {
-        let copies = sharing.copies(&network, &children);
+    /// `children`: those that may be drawn, in the order that numbers private copies; nothing depends on them where the policy
+    /// shares everything.
+    pub fn new(network: Network, sharing: Sharing, children: &[Child]) -> Self {
+        let copies = sharing.copies(&network, children);
         let layout = Arc::new(BankLayout::new(&network, &copies));
-        Self { network, sharing, children, copies, layout }
+        Self { network, sharing, copies, layout }
     }
 
-    /// One graph of the children at these positions of `children`; common prefixes stand once.
-    pub fn graph(&self, children: &[usize]) -> Graph {
+    /// Whether the model holds the parameters of this child.
+    pub fn holds(&self, child: &Child) -> bool {
+        self.network.space.contains(child) && self.copies.holds(child)
+    }
+
+    /// One graph of these children; common prefixes stand once.
+    ///
+    /// # Panics
+    /// If the model does not hold one of them.
+    pub fn graph(&self, children: &[Child]) -> Graph {
         let mut builder = GraphBuilder::new(&self.network);
-        for &index in children {
-            // A parameter that a child does not use is never asked for.
-            builder.lane(Choice::Child(&self.children[index]), &|parameter| {
-                self.copies.of(parameter, index).unwrap_or(0)
-            });
+        for child in children {
+            builder.lane(Choice::Child(child), &|parameter| self.copies.of(parameter, child));
         }
         builder.finish()
     }

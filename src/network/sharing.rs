@@ -3,6 +3,7 @@
 use super::{Network, ParameterId, Place};
 use crate::space::Child;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A function (parameter, child) -> copy, inside one replica. The weight, momentum and buffers of a copy go together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub enum Sharing {
 /// The copies of every parameter of one replica.
 #[derive(Clone, Debug)]
 pub struct Copies {
+    /// Position of every child, where any parameter is private.
+    position: HashMap<Child, usize>,
+    children: Vec<Child>,
     /// For every parameter: the copy of every child (`None` where the child does not use it); empty = one copy for all.
     of_child: Vec<Vec<Option<u32>>>,
     counts: Vec<u32>,
@@ -62,7 +66,10 @@ impl Sharing {
             of_child.push(copies);
             counts.push(count.max(1));
         }
-        Copies { of_child, counts }
+        let private = of_child.iter().any(|copies| !copies.is_empty());
+        let children = if private { children.to_vec() } else { Vec::new() };
+        let position = children.iter().enumerate().map(|(index, child)| (child.clone(), index)).collect();
+        Copies { position, children, of_child, counts }
     }
 }
 
@@ -72,14 +79,28 @@ impl Copies {
         self.counts[parameter]
     }
 
-    /// The copy of the child at `index` in the replica's list.
-    pub fn of(&self, parameter: ParameterId, index: usize) -> Option<u32> {
-        let copies = &self.of_child[parameter];
-        if copies.is_empty() { Some(0) } else { copies[index] }
+    /// Whether every parameter has a copy for this child.
+    pub fn holds(&self, child: &Child) -> bool {
+        self.children.is_empty() || self.position.contains_key(child)
     }
 
-    /// The children that train the copy, or `None` where all do.
-    pub fn owner(&self, parameter: ParameterId, copy: u32) -> Option<usize> {
-        self.of_child[parameter].iter().position(|c| *c == Some(copy))
+    /// The copy that a child trains.
+    ///
+    /// # Panics
+    /// If the child does not use the parameter or is not held.
+    pub fn of(&self, parameter: ParameterId, child: &Child) -> u32 {
+        let copies = &self.of_child[parameter];
+        if copies.is_empty() { 0 } else { copies[self.position[child]].expect("the child uses the parameter") }
+    }
+
+    /// The child that alone trains the copy, or `None` where all do.
+    pub fn owner(&self, parameter: ParameterId, copy: u32) -> Option<&Child> {
+        let position = self.of_child[parameter].iter().position(|c| *c == Some(copy))?;
+        Some(&self.children[position])
+    }
+
+    /// Whether the parameter is shared by all children.
+    pub fn is_shared(&self, parameter: ParameterId) -> bool {
+        self.of_child[parameter].is_empty()
     }
 }

@@ -14,8 +14,8 @@ pub fn zhang64(input: Shape, channels: usize, cells: usize, classes: usize) -> N
 }
 
 pub fn model(network: Network, sharing: Sharing) -> Arc<Model> {
-    let children = network.space.enumerate().collect();
-    Arc::new(Model::new(network, sharing, children))
+    let children: Vec<_> = network.space.enumerate().collect();
+    Arc::new(Model::new(network, sharing, &children))
 }
 
 /// Uniform numbers in -1..1, from a stream of their own.

@@ -3,6 +3,7 @@
 use super::Host;
 use crate::backend::{BatchStatistics, Executor, LanePlan, MiniBatch, Regime};
 use crate::network::{Model, State};
+use crate::space::Child;
 use std::sync::Arc;
 
 /// Children of one graph; more are evaluated in several graphs.
@@ -16,8 +17,9 @@ pub struct EvaluationPlan {
 }
 
 impl EvaluationPlan {
-    /// `children`: positions in the model.
-    pub fn new(model: &Arc<Model>, children: &[usize]) -> Self {
+    /// # Panics
+    /// If the model does not hold one of the children.
+    pub fn new(model: &Arc<Model>, children: &[Child]) -> Self {
         let groups = children
             .chunks(CHILDREN_PER_GRAPH)
             .map(|group| (LanePlan::evaluation(&model.network, model.graph(group)), group.len()))

@@ -5,6 +5,7 @@ mod step;
 
 use super::{Executor, LanePlan};
 use crate::network::Model;
+use crate::space::Child;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +19,7 @@ const MOST_PLANS: usize = 4096;
 pub struct Host<E> {
     pub executor: E,
     /// By the model's address (which the entry keeps alive) and the child.
-    plans: Mutex<HashMap<(usize, usize), (Arc<Model>, Arc<LanePlan>)>>,
+    plans: Mutex<HashMap<(usize, Child), (Arc<Model>, Arc<LanePlan>)>>,
 }
 
 impl<E: Executor> Host<E> {
@@ -27,13 +28,13 @@ impl<E: Executor> Host<E> {
     }
 
     /// The training plan of one child of a model.
-    fn training_plan(&self, model: &Arc<Model>, child: usize) -> Arc<LanePlan> {
-        let key = (Arc::as_ptr(model) as usize, child);
+    fn training_plan(&self, model: &Arc<Model>, child: &Child) -> Arc<LanePlan> {
+        let key = (Arc::as_ptr(model) as usize, child.clone());
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if plans.len() >= MOST_PLANS {
             plans.clear();
         }
-        let make = || (model.clone(), Arc::new(LanePlan::training(&model.network, model.graph(&[child]))));
+        let make = || (model.clone(), Arc::new(LanePlan::training(&model.network, model.graph(std::slice::from_ref(child)))));
         plans.entry(key).or_insert_with(make).1.clone()
     }
 }

@@ -5,6 +5,7 @@ use crate::backend::{Executor, MiniBatch, TrainLane, TrainResult};
 use crate::network::{Model, State};
 use crate::ops::sgd::{Sgd, host::Gradients};
 use crate::plan::ParameterRef;
+use crate::space::Child;
 use crate::tensor::Real;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,8 @@ pub enum Reduce {
 pub struct ReplicaStep<'a, T> {
     pub model: &'a Arc<Model>,
     pub state: &'a mut State<T>,
-    /// Position of each lane's child in the model, and its mini-batch.
-    pub lanes: Vec<(usize, MiniBatch<'a, T>)>,
+    /// Child and mini-batch of each lane.
+    pub lanes: Vec<(Child, MiniBatch<'a, T>)>,
     pub reduce: Reduce,
     pub sgd: Sgd,
     pub learning_rate: f64,
@@ -43,7 +44,7 @@ impl<E: Executor> Host<E> {
     /// Losses come replica by replica, in the order of the lanes.
     pub fn step(&self, replicas: &mut [ReplicaStep<'_, E::Real>]) -> Vec<Vec<LaneLoss>> {
         let plans: Vec<_> = (replicas.iter())
-            .map(|r| r.lanes.iter().map(|(child, _)| self.training_plan(r.model, *child)).collect::<Vec<_>>())
+            .map(|r| r.lanes.iter().map(|(child, _)| self.training_plan(r.model, child)).collect::<Vec<_>>())
             .collect();
         let lanes: Vec<TrainLane<'_, E::Real>> = (replicas.iter().zip(&plans))
             .flat_map(|(replica, plans)| {
@@ -66,7 +67,7 @@ impl<E: Executor> Host<E> {
         &self,
         model: &Arc<Model>,
         state: &State<E::Real>,
-        child: usize,
+        child: &Child,
         batch: MiniBatch<'_, E::Real>,
     ) -> (LaneLoss, Gradients<E::Real>) {
         let plan = self.training_plan(model, child);

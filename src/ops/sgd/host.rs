@@ -28,7 +28,7 @@ impl Sgd {
         for parameter in 0..model.network.parameters.len() {
             let reference = ParameterRef { parameter, copy: 0 };
             let started = state.started[model.layout.number(reference)];
-            let shared = model.copies.owner(parameter, 0).is_none();
+            let shared = model.copies.is_shared(parameter);
             if started && shared && used.binary_search_by_key(&reference, |(used, _)| *used).is_err() {
                 self.move_copy(model, state, reference, None, rate);
             }

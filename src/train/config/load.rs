@@ -1,0 +1,90 @@
+//! Presets, files and single overridden keys.
+
+use super::{ConfigError, RunConfig};
+use std::path::Path;
+use toml::{Table, Value};
+
+const PRESETS: [(&str, &str); 3] = [
+    ("quick", include_str!("../../../presets/quick.toml")),
+    ("paper", include_str!("../../../presets/paper.toml")),
+    ("fashion", include_str!("../../../presets/fashion.toml")),
+];
+
+/// Names of the presets.
+pub fn built_in_names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+/// A preset by name or a file by its path, with `KEY=VALUE` assignments on top, checked.
+///
+/// # Errors
+/// An unknown preset, an unreadable file, an unknown key, a wrong type or value: each names the place.
+pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    if let Some((name, text)) = PRESETS.iter().find(|(name, _)| *name == name_or_path) {
+        return from_text(text, &format!("preset {name}"), assignments);
+    }
+    if !name_or_path.ends_with(".toml") {
+        let known = built_in_names().join(", ");
+        return Err(ConfigError::UnknownPreset { name: name_or_path.to_owned(), known });
+    }
+    let path = Path::new(name_or_path);
+    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+    from_text(&text, name_or_path, assignments)
+}
+
+/// A configuration from TOML text; `origin` names it in errors.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let syntax = |cause: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), cause: one_line(&cause) };
+    let config: RunConfig = if assignments.is_empty() {
+        toml::from_str(text).map_err(syntax)?
+    } else {
+        let mut table: Table = toml::from_str(text).map_err(syntax)?;
+        for assignment in assignments {
+            assign(&mut table, assignment)?;
+        }
+        Value::Table(table).try_into().map_err(syntax)?
+    };
+    config.validate()?;
+    Ok(config)
+}
+
+/// Sets one dotted key. A value that is no TOML is taken as text. `steps` and `epochs` replace each other.
+fn assign(table: &mut Table, assignment: &str) -> Result<(), ConfigError> {
+    let wrong = || ConfigError::Assignment { assignment: assignment.to_owned() };
+    let (key, value) = assignment.split_once('=').ok_or_else(wrong)?;
+    let (key, value) = (key.trim(), value.trim());
+    let parsed = toml::from_str::<Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
+    let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+    match key {
+        "steps" => drop(table.remove("epochs")),
+        "epochs" => drop(table.remove("steps")),
+        _ => {}
+    }
+    let mut parts = key.split('.').peekable();
+    let mut place = table;
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            return Err(wrong());
+        }
+        if parts.peek().is_none() {
+            place.insert(part.to_owned(), value);
+            return Ok(());
+        }
+        let next = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        place = next.as_table_mut().ok_or_else(wrong)?;
+    }
+    Err(wrong())
+}
+
+/// The message of a TOML error without its drawing, but with its line.
+fn one_line(cause: &toml::de::Error) -> String {
+    let text = cause.to_string();
+    let place = text.lines().next().filter(|line| line.starts_with("TOML parse error"));
+    match place.and_then(|line| line.strip_prefix("TOML parse error at ")) {
+        Some(place) => format!("{place}: {}", cause.message()),
+        None => text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,374 @@
+//! The tables of a run's configuration.
+
+use super::{ChildOrder, ConfigError};
+use crate::backend::host::Reduce;
+use crate::data::{Source, Split, Validation};
+use crate::network::Sharing;
+use crate::ops::sgd::{Sgd, Unsampled};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    #[default]
+    F32,
+    F64,
+}
+
+/// `init`, `data` and `order` default to `base`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SeedConfig {
+    pub base: u64,
+    /// Initial weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<u64>,
+    /// Mini-batches, crops and flips.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<u64>,
+    /// Children.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+}
+
+impl SeedConfig {
+    /// Seeds of a replica: (init, data, order).
+    pub fn of(&self, replica: u32) -> [u64; 3] {
+        [self.init, self.data, self.order].map(|seed| seed.unwrap_or(self.base).wrapping_add(u64::from(replica)))
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// A built-in space or the path of a space's file.
+    pub space: String,
+    /// C; the space's default unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
+    /// The space's default unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cells: Option<usize>,
+    /// The data set's unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    #[serde(default)]
+    pub sharing: Sharing,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataOrder {
+    /// A new permutation each epoch.
+    #[default]
+    Shuffled,
+    /// File order, wrapping at the end.
+    File,
+    /// As listed in `data.batches`.
+    Explicit,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// `digits`, `cifar10:PATH` or `idx:FOLDER`.
+    pub source: Source,
+    /// Pixel mean of each channel, as a fraction of 255; the data set's own unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f64>>,
+    /// Pixel standard deviation of each channel, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f64>>,
+    #[serde(default)]
+    pub validation: Validation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_images: Option<usize>,
+    #[serde(default)]
+    pub order: DataOrder,
+    /// CSV file with columns step, position, image, for the explicit order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batches: Option<PathBuf>,
+    /// Images of a training mini-batch.
+    #[serde(default = "default_batch")]
+    pub batch: u32,
+}
+
+const fn default_batch() -> u32 {
+    64
+}
+
+impl DataConfig {
+    pub fn split(&self) -> Split {
+        Split {
+            validation: self.validation,
+            train_images: self.train_images,
+            evaluation_images: self.evaluation_images,
+        }
+    }
+}
+
+/// Which children a step trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepChildren {
+    /// One after the other in `step.order`.
+    #[default]
+    Cycle,
+    /// `step.lanes` children drawn uniformly.
+    Uniform,
+    /// As many children as candidates, drawn without replacement on every edge (FairNAS, arXiv 1907.01845).
+    Fair,
+}
+
+/// Whether the lanes of a step see the same images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MiniBatches {
+    #[default]
+    Shared,
+    Independent,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepConfig {
+    pub children: StepChildren,
+    pub order: ChildOrder,
+    /// Children a step (K); 1 unless given, for `fair` always the number of candidates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<usize>,
+    pub minibatch: MiniBatches,
+    /// `mean` unless given; for `fair` `sum`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
+}
+
+impl StepConfig {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let problem = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
+        if self.lanes == Some(0) {
+            return problem("step.lanes", "must be at least 1");
+        }
+        if matches!(&self.order, ChildOrder::List(children) if children.is_empty()) {
+            return problem("step.order", "is an empty list; name at least one child");
+        }
+        if self.children == StepChildren::Fair && (self.lanes.is_some() || self.order != ChildOrder::Lexicographic) {
+            return problem("step.children", "= \"fair\" draws its own children; leave out step.lanes and step.order");
+        }
+        let shuffles = matches!(self.order, ChildOrder::Permutation | ChildOrder::Reshuffled);
+        if self.children == StepChildren::Uniform && shuffles {
+            return problem("step.order", "only orders a cycle; for uniform draws leave it out or list the children");
+        }
+        Ok(())
+    }
+
+    pub fn reduce(&self) -> Reduce {
+        let usual = if self.children == StepChildren::Fair { Reduce::Sum } else { Reduce::Mean };
+        self.reduce.unwrap_or(usual)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateSchedule {
+    #[default]
+    Constant,
+    /// `min + (max - min) * (1 + cos(pi * done / all)) / 2`.
+    Cosine,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleUnit {
+    #[default]
+    Epoch,
+    Step,
+}
+
+/// SGD; defaults are the paper's (arXiv 2001.01431) with a constant rate.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    pub learning_rate: f64,
+    /// Where a cosine ends.
+    pub minimum_learning_rate: f64,
+    pub schedule: RateSchedule,
+    /// What a cosine counts.
+    pub schedule_unit: ScheduleUnit,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub nesterov: bool,
+    /// Largest norm of all gradients together; no clipping unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    pub unsampled: Unsampled,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.025,
+            minimum_learning_rate: 0.001,
+            schedule: RateSchedule::Constant,
+            schedule_unit: ScheduleUnit::Epoch,
+            momentum: 0.9,
+            weight_decay: 1e-3,
+            nesterov: false,
+            clip_norm: None,
+            unsampled: Unsampled::Decay,
+        }
+    }
+}
+
+impl OptimizerConfig {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let problem = |key, problem: String| Err(ConfigError::Value { key, problem });
+        for (key, value) in [
+            ("optimizer.learning_rate", self.learning_rate),
+            ("optimizer.minimum_learning_rate", self.minimum_learning_rate),
+            ("optimizer.weight_decay", self.weight_decay),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                return problem(key, format!("must be a finite number of at least 0, not {value}"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return problem("optimizer.momentum", format!("must be at least 0 and below 1, not {}", self.momentum));
+        }
+        if let Some(clip) = self.clip_norm.filter(|clip| !clip.is_finite() || *clip <= 0.0) {
+            return problem("optimizer.clip_norm", format!("must be above 0, not {clip}; leave it out for no clipping"));
+        }
+        Ok(())
+    }
+
+    pub fn sgd(&self) -> Sgd {
+        Sgd {
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+            nesterov: self.nesterov,
+            clip_norm: self.clip_norm,
+            unsampled: self.unsampled,
+        }
+    }
+}
+
+/// Which statistics normalize in evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormRegime {
+    Running,
+    Batch,
+    Recalibrated,
+}
+
+impl NormRegime {
+    pub const ALL: [Self; 3] = [Self::Running, Self::Batch, Self::Recalibrated];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Batch => "batch",
+            Self::Recalibrated => "recalibrated",
+        }
+    }
+}
+
+impl std::str::FromStr for NormRegime {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|norm| norm.name() == text).ok_or_else(|| {
+            format!("`{text}` is no regime of batch normalization; choose running, batch or recalibrated")
+        })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationConfig {
+    /// During training, after every so many steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_steps: Option<u64>,
+    /// During training, after every so many epochs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_epochs: Option<u64>,
+    /// Whether to evaluate when training ends.
+    pub at_end: bool,
+    /// `all`, `every:N` or a list with commas.
+    pub children: String,
+    pub norm: Vec<NormRegime>,
+    /// Images of an evaluation mini-batch; the statistics of the `batch` regime are over these.
+    pub batch: u32,
+    /// Training mini-batches, unaugmented, over which `recalibrated` averages.
+    pub recalibration_batches: u32,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            every_steps: None,
+            every_epochs: None,
+            at_end: true,
+            children: "all".to_owned(),
+            norm: vec![NormRegime::Running],
+            batch: 256,
+            recalibration_batches: 16,
+        }
+    }
+}
+
+impl EvaluationConfig {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        for (key, zero) in [
+            ("evaluation.every_steps", self.every_steps == Some(0)),
+            ("evaluation.every_epochs", self.every_epochs == Some(0)),
+            ("evaluation.batch", self.batch == 0),
+            ("evaluation.recalibration_batches", self.recalibration_batches == 0),
+        ] {
+            if zero {
+                return Err(ConfigError::Value { key, problem: "must be at least 1".to_owned() });
+            }
+        }
+        if self.norm.is_empty() {
+            let problem = "names no regime; choose from running, batch, recalibrated".to_owned();
+            return Err(ConfigError::Value { key: "evaluation.norm", problem });
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// The last one stays; one is always written when training ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_steps: Option<u64>,
+    /// Keeps every checkpoint instead of the last.
+    pub keep_all: bool,
+}
+
+/// The interference matrix measured when training ends.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InterferenceConfig {
+    /// As `evaluation.children`; not measured unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub children: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub norm: Vec<NormRegime>,
+}
+
+/// A run that goes on from somewhere else than initial weights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartConfig {
+    /// A checkpoint of ours or a `.safetensors` file with official names.
+    pub from: PathBuf,
+    /// Steps and mini-batches done before; the data stream goes on from here.
+    #[serde(default)]
+    pub step: u64,
+    #[serde(default)]
+    pub mini_batches: u64,
+}
