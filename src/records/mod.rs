@@ -1,6 +1,6 @@
 //! Recorded results: rows with named columns, in a journal while a trial runs and in Parquet when it has ended.
 //!
-//! A table is declared once, with [`record!`]; journal and Parquet follow from it.
+//! A table is declared once, with the macro `record!`; journal and Parquet follow from it.
 
 mod cell;
 mod error;
@@ -15,4 +15,5 @@ pub use error::RecordError;
 pub use journal::{Journal, Recovery};
 pub use parquet::{read_parquet, write_parquet};
 pub use record::Record;
+pub(crate) use record::record;
 pub use tables::{AccuracyRecord, InterferenceRecord, StepRecord};

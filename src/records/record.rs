@@ -3,7 +3,7 @@
 use super::cell::Column;
 use arrow_array::ArrayRef;
 
-/// A row of a table. Implemented by [`record!`] alone.
+/// A row of a table. Implemented by the macro `record!` alone.
 pub trait Record: Sized {
     /// In the order of the fields.
     fn columns() -> Vec<Column>;

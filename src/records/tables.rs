@@ -1,6 +1,6 @@
 //! The tables of a run. A loss is a mean cross-entropy in nats an image; an accuracy is a fraction between 0 and 1.
 
-use super::record::record;
+use super::record;
 
 record! {
     /// One lane of one step, before that step's update: `steps.parquet`.

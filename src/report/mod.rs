@@ -1,1 +1,12 @@
 //! Text tables and plots of recorded results.
+
+mod color;
+mod error;
+mod heat_map;
+mod layout;
+mod scale;
+mod table;
+
+pub use error::ReportError;
+pub use heat_map::{HeatMap, heat_map};
+pub use table::Table;
