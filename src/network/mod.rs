@@ -153,4 +153,27 @@ impl Network {
     pub fn uses(&self, child: &crate::space::Child, parameter: ParameterId) -> bool {
         self.parameters[parameter].choice.is_none_or(|(slot, candidate)| child.0[slot] == candidate)
     }
+
+    /// Whether some batch normalization sees one pixel an image, so that one image alone has no variance.
+    pub fn has_single_pixel_norm(&self) -> bool {
+        let single = |layer: &Layer| layer.norm.is_some() && layer.operation.output().pixels() == 1;
+        let mut layers = self.stem.iter().chain(self.blocks.iter().flat_map(Block::layers));
+        layers.any(single)
+    }
+}
+
+impl Block {
+    /// Every layer, of every candidate too.
+    fn layers(&self) -> Box<dyn Iterator<Item = &Layer> + '_> {
+        match self {
+            Self::Residual { branches } => Box::new(branches.iter().flatten()),
+            Self::Searched { inputs, edges, .. } => {
+                let candidates = edges.iter().flat_map(|edge| &edge.candidates).flat_map(|body| match body {
+                    CandidateBody::Layers(layers) => layers.as_slice(),
+                    CandidateBody::Zero | CandidateBody::Identity => &[],
+                });
+                Box::new(inputs.iter().flat_map(|input| &input.layers).chain(candidates))
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::space::Child;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime};
+pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Recalibrated};
 pub use step::{LaneLoss, Reduce, ReplicaStep};
 
 /// Plans of single children that are kept; beyond it the cache starts anew.
@@ -28,7 +28,7 @@ impl<E: Executor> Host<E> {
     }
 
     /// The training plan of one child of a model.
-    fn training_plan(&self, model: &Arc<Model>, child: &Child) -> Arc<LanePlan> {
+    pub fn training_plan(&self, model: &Arc<Model>, child: &Child) -> Arc<LanePlan> {
         let key = (Arc::as_ptr(model) as usize, child.clone());
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if plans.len() >= MOST_PLANS {
