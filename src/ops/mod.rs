@@ -1,5 +1,12 @@
 //! One place per operation: its parameters, shape rule, FLOPs and bytes, reference formula, and CPU kernel.
 
+pub mod convolution;
+mod dense;
+pub mod depthwise;
+pub mod head;
+pub mod input;
+pub mod node;
+pub mod pool;
 mod window;
 
 pub use window::Window;

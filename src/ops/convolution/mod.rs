@@ -1,0 +1,3 @@
+//! Dense convolution.
+
+pub mod cpu;

@@ -1,0 +1,7 @@
+//! Depthwise convolution followed by a pointwise one, with nothing between.
+
+pub mod cpu;
+mod filter;
+mod weights;
+
+pub(crate) use filter::Filter;

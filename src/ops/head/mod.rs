@@ -1,0 +1,3 @@
+//! The head: global average pool, linear classifier, softmax cross-entropy.
+
+pub mod cpu;

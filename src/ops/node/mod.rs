@@ -1,0 +1,3 @@
+//! A node: the sum of its terms, each times its gate.
+
+pub mod cpu;

@@ -1,0 +1,4 @@
+//! Max and average pooling.
+
+pub mod cpu;
+mod maximum;
