@@ -1,3 +1,5 @@
 //! Dense convolution.
 
 pub mod cpu;
+#[cfg(test)]
+mod tests;

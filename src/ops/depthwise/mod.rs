@@ -2,6 +2,8 @@
 
 pub mod cpu;
 mod filter;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub(crate) use filter::Filter;

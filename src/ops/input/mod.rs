@@ -9,6 +9,8 @@ mod gradient;
 mod moments;
 mod padded;
 mod prologue;
+#[cfg(test)]
+mod tests;
 
 pub use gradient::{GradientSums, NormalizeBackward, OutputGradient, SegmentGradient};
 pub use moments::Moments;

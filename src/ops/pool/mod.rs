@@ -2,3 +2,5 @@
 
 pub mod cpu;
 mod maximum;
+#[cfg(test)]
+mod tests;
