@@ -10,6 +10,7 @@ pub mod plan;
 pub mod records;
 pub mod report;
 pub mod rng;
+pub mod simd;
 pub mod space;
 pub mod study;
 pub mod tensor;

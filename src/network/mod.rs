@@ -31,9 +31,13 @@ pub type NormId = usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Weight of a convolution or linear layer with this fan-in.
-    Weight { fan_in: usize },
+    Weight {
+        fan_in: usize,
+    },
     /// Bias of a layer with this fan-in.
-    Bias { fan_in: usize },
+    Bias {
+        fan_in: usize,
+    },
     /// Scale of an affine batch normalization.
     Scale,
     /// Shift of an affine batch normalization.
@@ -118,8 +122,16 @@ pub struct CellInput {
 #[derive(Clone, Debug)]
 pub enum Block {
     /// `nodes`: shapes of the computed nodes, after the inputs.
-    Searched { inputs: Vec<CellInput>, nodes: Vec<Shape>, edges: Vec<Edge>, rule: OutputRule, outputs: Vec<usize> },
-    Residual { branches: Vec<Vec<Layer>> },
+    Searched {
+        inputs: Vec<CellInput>,
+        nodes: Vec<Shape>,
+        edges: Vec<Edge>,
+        rule: OutputRule,
+        outputs: Vec<usize>,
+    },
+    Residual {
+        branches: Vec<Vec<Layer>>,
+    },
 }
 
 #[derive(Clone, Debug)]

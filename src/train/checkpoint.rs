@@ -44,7 +44,12 @@ pub struct Checkpoint {
 ///
 /// # Errors
 /// Names the file that cannot be written.
-pub fn write<T: Real>(run: &Path, setup: &Setup, position: &Position, states: &[&State<T>]) -> Result<PathBuf, TrainError> {
+pub fn write<T: Real>(
+    run: &Path,
+    setup: &Setup,
+    position: &Position,
+    states: &[&State<T>],
+) -> Result<PathBuf, TrainError> {
     let parent = run.join(FOLDER);
     create_folder(&parent)?;
     let name = format!("step-{:08}", position.step);
@@ -167,7 +172,9 @@ impl Checkpoint {
         let TensorFile { metadata, tensors } = TensorFile::read(&path)?;
         let problem = |problem: String| TrainError::Checkpoint { path: path.clone(), problem };
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(problem("is not a checkpoint of this program; start from its weights with a preset and --from".to_owned()));
+            return Err(problem(
+                "is not a checkpoint of this program; start from its weights with a preset and --from".to_owned(),
+            ));
         }
         let text = |key: &str| metadata.get(key).ok_or_else(|| problem(format!("lacks `{key}`; the file is damaged")));
         let number = |key: &str| {
@@ -200,7 +207,8 @@ impl Checkpoint {
         if own_precision && state.hash(model).to_string() != self.state_hash {
             return Err(TrainError::Checkpoint {
                 path: self.path.clone(),
-                problem: "does not have the state that it was written with; the file was changed or is damaged".to_owned(),
+                problem: "does not have the state that it was written with; the file was changed or is damaged"
+                    .to_owned(),
             });
         }
         Ok(state)

@@ -10,12 +10,24 @@ const MOST_LISTED: u128 = 1 << 20;
 
 enum Rule {
     /// `lanes` children a step, one after the other.
-    Cycle { children: Vec<Child>, lanes: usize, reshuffled: bool },
+    Cycle {
+        children: Vec<Child>,
+        lanes: usize,
+        reshuffled: bool,
+    },
     /// Uniform draws from a list.
-    UniformOf { children: Vec<Child>, lanes: usize },
+    UniformOf {
+        children: Vec<Child>,
+        lanes: usize,
+    },
     /// Uniform draws from the whole space.
-    Uniform { lanes: usize },
-    Fair { edges: usize, candidates: usize },
+    Uniform {
+        lanes: usize,
+    },
+    Fair {
+        edges: usize,
+        candidates: usize,
+    },
 }
 
 /// The children of every step of one replica.

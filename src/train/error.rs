@@ -42,12 +42,16 @@ pub enum TrainError {
     Classes { found: usize, classes: usize },
     #[error("`{key}` has {found} numbers, but the images have {channels} channels; give one number a channel")]
     Pixels { key: &'static str, found: usize, channels: usize },
-    #[error("fair sampling needs the same number of candidates on every edge, but this space has {counts:?}; use uniform")]
+    #[error(
+        "fair sampling needs the same number of candidates on every edge, but this space has {counts:?}; use uniform"
+    )]
     UnevenCandidates { counts: Vec<usize> },
     #[error("{what} would list {count} children, more than {most}; list the children in step.order")]
     TooManyChildren { what: &'static str, count: u128, most: u128 },
     #[error("child {child} has no private copy in this checkpoint; evaluate children that it trained")]
     NotHeld { child: String },
-    #[error("a mini-batch of one image and feature maps of one pixel leave nothing to normalize over; raise data.batch")]
+    #[error(
+        "a mini-batch of one image and feature maps of one pixel leave nothing to normalize over; raise data.batch"
+    )]
     OneValue,
 }

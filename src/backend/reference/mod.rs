@@ -83,8 +83,7 @@ impl Executor for Reference {
         lanes
             .iter()
             .map(|lane| {
-                let tape =
-                    forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
+                let tape = forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
                 backward::run(tape, lane.gates)
             })
             .collect()
