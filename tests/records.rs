@@ -31,9 +31,11 @@ fn interference(stepped_child: Option<&str>) -> InterferenceRecord {
         loss_before: 0.5,
         loss_after: 0.75,
         loss_change: 0.25,
+        loss_change_beyond_zero: 0.125,
         accuracy_before: 0.875,
         accuracy_after: 0.75,
         accuracy_change: -0.125,
+        accuracy_change_beyond_zero: -0.25,
         images: 360,
     }
 }
@@ -254,12 +256,16 @@ prop_compose! {
     fn any_interference()(
         (step, replica, mini_batch, shared_candidates, images) in (any::<u64>(), any::<u32>(), any::<u64>(), any::<u32>(), any::<u32>()),
         (stepped_child, evaluated_child, norm) in (proptest::option::of(any_text()), any_text(), any_text()),
-        numbers in proptest::array::uniform7(proptest::num::f64::ANY.prop_filter("comparable", |number| !number.is_nan())),
+        numbers in proptest::array::uniform9(proptest::num::f64::ANY.prop_filter("comparable", |number| !number.is_nan())),
     ) -> InterferenceRecord {
-        let [learning_rate, loss_before, loss_after, loss_change, accuracy_before, accuracy_after, accuracy_change] = numbers;
+        let [
+            learning_rate, loss_before, loss_after, loss_change, loss_change_beyond_zero,
+            accuracy_before, accuracy_after, accuracy_change, accuracy_change_beyond_zero,
+        ] = numbers;
         InterferenceRecord {
             step, replica, mini_batch, learning_rate, stepped_child, evaluated_child, norm, shared_candidates,
-            loss_before, loss_after, loss_change, accuracy_before, accuracy_after, accuracy_change, images,
+            loss_before, loss_after, loss_change, loss_change_beyond_zero,
+            accuracy_before, accuracy_after, accuracy_change, accuracy_change_beyond_zero, images,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::progress::bar;
 use crate::backend::Executor;
 use crate::records::write_parquet;
 use crate::report::{HeatMap, Table, heat_map};
-use crate::study::{Interference, measure};
+use crate::study::{Interference, Measure, measure};
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Evaluator, Trainer};
 use clap::Args;
@@ -93,12 +93,13 @@ pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurem
     let plots = what.folder.join("plots");
     std::fs::create_dir_all(&plots).map_err(|cause| anyhow::anyhow!("cannot create {}: {cause}", plots.display()))?;
     let mut written = vec![path];
-    for (index, (norm, _, _)) in interference.norms.iter().enumerate() {
-        print_matrix(&interference, index, &names);
+    for index in 0..interference.norms.len() {
+        // One matrix is enough to look at; the others are in the files.
+        if index == 0 {
+            print_matrix(&interference, index, &names);
+        }
         print_summary(&interference, index);
-        let svg = plots.join(format!("interference-{stem}-{}.svg", norm.name()));
-        draw(&svg, &interference, index, &names)?;
-        written.push(svg);
+        written.extend(draw(&plots, &stem, &interference, index, &names)?);
     }
     println!();
     written.iter().for_each(|path| println!("Stored in {}", path.display()));
@@ -117,7 +118,7 @@ fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
         return;
     }
     let mut table = Table::new(std::iter::once(String::new()).chain(names.iter().cloned()));
-    for (row, changes) in interference.loss_changes(norm).iter().enumerate() {
+    for (row, changes) in interference.changes(norm, Measure::Loss).iter().enumerate() {
         let label = names.get(row).cloned().unwrap_or_else(|| "zero gradient".to_owned());
         table.row(std::iter::once(label).chain(changes.iter().map(|change| format!("{:+.1}", 1e3 * change))));
     }
@@ -125,7 +126,11 @@ fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
 }
 
 fn print_summary(interference: &Interference, norm: usize) {
-    println!("\nMean change by number of shared candidates (most shared: the child's own step):");
+    let (regime, _, _) = &interference.norms[norm];
+    println!(
+        "\nMean change under {} statistics by number of shared candidates (most shared: the child's own step):",
+        regime.name()
+    );
     let mut table = Table::new(
         ["shared", "pairs", "loss x 1000", "loss beyond zero gradient x 1000", "accuracy points"].map(str::to_owned),
     );
@@ -141,15 +146,22 @@ fn print_summary(interference: &Interference, norm: usize) {
     print!("{table}");
 }
 
-fn draw(path: &Path, interference: &Interference, norm: usize, names: &[String]) -> anyhow::Result<()> {
+/// Draws the matrix as it is, and less the step with gradient zero.
+fn draw(
+    folder: &Path,
+    stem: &str,
+    interference: &Interference,
+    norm: usize,
+    names: &[String],
+) -> anyhow::Result<[PathBuf; 2]> {
     let (regime, evaluated, _) = &interference.norms[norm];
     let images = evaluated.first().map_or(0, |child| child.images);
     let mut rows = names.to_vec();
     rows.push("zero gradient".to_owned());
-    let map = HeatMap {
+    let whole = HeatMap {
         title: "Interference: what a step on one child does to the others".to_owned(),
         subtitle: format!(
-            "step {}, learning rate {}, mini-batch {}, {} statistics, {images} evaluation images",
+            "step {}, learning rate {:.3e}, mini-batch {}, {} statistics, {images} evaluation images",
             interference.step,
             interference.learning_rate,
             interference.mini_batch,
@@ -159,10 +171,22 @@ fn draw(path: &Path, interference: &Interference, norm: usize, names: &[String])
         column_axis: "evaluated child".to_owned(),
         row_labels: rows,
         column_labels: names.to_vec(),
-        values: interference.loss_changes(norm),
+        values: interference.changes(norm, Measure::Loss),
         value_label: "change of the loss (nats an image)".to_owned(),
         last_row_apart: true,
         ..HeatMap::default()
     };
-    Ok(heat_map(path, &map)?)
+    let beyond = HeatMap {
+        title: "Interference beyond momentum and weight decay".to_owned(),
+        row_labels: names.to_vec(),
+        values: interference.changes_beyond_zero(norm, Measure::Loss),
+        value_label: "change of the loss less that of a step with gradient zero (nats an image)".to_owned(),
+        last_row_apart: false,
+        ..whole.clone()
+    };
+    let path = |kind: &str| folder.join(format!("interference-{stem}-{}{kind}.svg", regime.name()));
+    let paths = [path(""), path("-beyond-zero")];
+    heat_map(&paths[0], &whole)?;
+    heat_map(&paths[1], &beyond)?;
+    Ok(paths)
 }

@@ -135,8 +135,14 @@ impl DeviceTask for Train {
             run.train(&mut bar).with_context(|| format!("the run in {} stopped", folder.display()))?;
         drop(bar);
         if summary.images > 0 {
-            let rate = summary.images as f64 / summary.seconds;
-            println!("{} images in {:.1} s: {rate:.0} images/s, evaluation included", summary.images, summary.seconds);
+            let seconds = summary.training_seconds;
+            println!(
+                "Trained {} images in {seconds:.1} s: {:.0} images/s, {:.1} GFLOP/s; evaluated in {:.1} s",
+                summary.images,
+                summary.images as f64 / seconds,
+                summary.flops as f64 / seconds / 1e9,
+                summary.evaluation_seconds,
+            );
         }
         for replica in 0..run.trainer.replicas.len() {
             let rows: Vec<_> =

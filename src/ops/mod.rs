@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod cases;
 pub mod convolution;
+mod cost;
 mod dense;
 pub mod depthwise;
 pub mod head;

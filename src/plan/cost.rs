@@ -24,20 +24,6 @@ impl std::iter::Sum for Cost {
     }
 }
 
-impl Operation {
-    /// FLOPs of the forward pass of one image.
-    pub fn flops(&self) -> u64 {
-        let (input, output) = (self.input(), self.output());
-        let taps = self.window().taps();
-        let multiply_adds = match self {
-            Self::Convolution(_) => taps * input.channels * output.channels,
-            Self::DepthwiseSeparable(_) => taps * input.channels + input.channels * output.channels,
-            Self::Pool(_) => return (output.pixels() * output.channels * taps) as u64,
-        };
-        2 * (output.pixels() * multiply_adds) as u64
-    }
-}
-
 impl Graph {
     /// Cost of the forward pass of one image, at `element_bytes` a stored value.
     pub fn forward_cost(&self, element_bytes: u64) -> Cost {

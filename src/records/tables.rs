@@ -55,9 +55,13 @@ record! {
         pub loss_before: f64,
         pub loss_after: f64,
         pub loss_change: f64,
+        /// Less the change after the step with gradient zero.
+        pub loss_change_beyond_zero: f64,
         pub accuracy_before: f64,
         pub accuracy_after: f64,
         pub accuracy_change: f64,
+        /// Less the change after the step with gradient zero.
+        pub accuracy_change_beyond_zero: f64,
         /// Images evaluated.
         pub images: u32,
     }

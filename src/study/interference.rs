@@ -23,6 +23,14 @@ pub struct Interference {
     pub norms: Vec<(NormRegime, Vec<ChildEvaluation>, Vec<Vec<ChildEvaluation>>)>,
 }
 
+/// What changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Mean cross-entropy.
+    Loss,
+    Accuracy,
+}
+
 /// Mean changes over the pairs that share a number of candidates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SharedSummary {
@@ -86,10 +94,14 @@ impl Interference {
     /// One record an entry, regime by regime, row by row, the step with gradient zero last.
     pub fn records(&self, format: impl Fn(&Child) -> String) -> Vec<InterferenceRecord> {
         let mut records = Vec::new();
-        for (norm, before, rows) in &self.norms {
+        for (index, (norm, before, rows)) in self.norms.iter().enumerate() {
+            let (losses, accuracies) = (self.changes(index, Measure::Loss), self.changes(index, Measure::Accuracy));
+            let zero = self.children.len();
             for (row, after) in rows.iter().enumerate() {
                 let stepped = self.children.get(row);
-                for ((evaluated, before), after) in self.children.iter().zip(before).zip(after) {
+                for (column, evaluated) in self.children.iter().enumerate() {
+                    let (before, after) = (&before[column], &after[column]);
+                    let beyond = |changes: &[Vec<f64>]| changes[row][column] - changes[zero][column];
                     records.push(InterferenceRecord {
                         step: self.step,
                         replica: self.replica,
@@ -101,10 +113,12 @@ impl Interference {
                         shared_candidates: stepped.map_or(0, |child| child.shared_candidates(evaluated)) as u32,
                         loss_before: before.loss(),
                         loss_after: after.loss(),
-                        loss_change: after.loss() - before.loss(),
+                        loss_change: losses[row][column],
+                        loss_change_beyond_zero: beyond(&losses),
                         accuracy_before: before.accuracy(),
                         accuracy_after: after.accuracy(),
-                        accuracy_change: after.accuracy() - before.accuracy(),
+                        accuracy_change: accuracies[row][column],
+                        accuracy_change_beyond_zero: beyond(&accuracies),
                         images: after.images,
                     });
                 }
@@ -113,21 +127,27 @@ impl Interference {
         records
     }
 
-    /// Changes of the loss, `[row][column]`, the step with gradient zero last.
-    pub fn loss_changes(&self, norm: usize) -> Vec<Vec<f64>> {
+    /// Changes under a regime, `[row][column]`, the step with gradient zero last.
+    pub fn changes(&self, norm: usize, measure: Measure) -> Vec<Vec<f64>> {
+        let value = |evaluation: &ChildEvaluation| match measure {
+            Measure::Loss => evaluation.loss(),
+            Measure::Accuracy => evaluation.accuracy(),
+        };
         let (_, before, rows) = &self.norms[norm];
-        rows.iter().map(|row| row.iter().zip(before).map(|(a, b)| a.loss() - b.loss()).collect()).collect()
+        rows.iter().map(|row| row.iter().zip(before).map(|(a, b)| value(a) - value(b)).collect()).collect()
     }
 
-    /// Changes of the accuracy, likewise.
-    pub fn accuracy_changes(&self, norm: usize) -> Vec<Vec<f64>> {
-        let (_, before, rows) = &self.norms[norm];
-        rows.iter().map(|row| row.iter().zip(before).map(|(a, b)| a.accuracy() - b.accuracy()).collect()).collect()
+    /// The same less the row of the step with gradient zero, which is left out.
+    pub fn changes_beyond_zero(&self, norm: usize, measure: Measure) -> Vec<Vec<f64>> {
+        let mut changes = self.changes(norm, measure);
+        let zero = changes.pop().unwrap_or_default();
+        changes.iter_mut().flat_map(|row| row.iter_mut().zip(&zero)).for_each(|(change, zero)| *change -= zero);
+        changes
     }
 
     /// Mean changes by number of shared candidates, fewest first; the diagonal (a child's own step) comes last.
     pub fn by_shared_candidates(&self, norm: usize) -> Vec<SharedSummary> {
-        let (loss, accuracy) = (self.loss_changes(norm), self.accuracy_changes(norm));
+        let (loss, accuracy) = (self.changes(norm, Measure::Loss), self.changes(norm, Measure::Accuracy));
         let zero = &loss[self.children.len()];
         let edges = self.children[0].0.len();
         let mut summaries = Vec::new();

@@ -2,4 +2,4 @@
 
 mod interference;
 
-pub use interference::{Interference, SharedSummary, measure};
+pub use interference::{Interference, Measure, SharedSummary, measure};

@@ -8,7 +8,7 @@ use crate::files::{FileError, FolderLock, create_new_folder, free_run_folder, wr
 use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const CONFIG: &str = "run.toml";
 const RESULT: &str = "result.toml";
@@ -39,7 +39,11 @@ pub struct Run<E: Executor> {
 pub struct RunSummary {
     pub steps: u64,
     pub images: u64,
-    pub seconds: f64,
+    /// Of training, by the cost model.
+    pub flops: u64,
+    /// Spent in training steps and in evaluations.
+    pub training_seconds: f64,
+    pub evaluation_seconds: f64,
     pub state_hash: String,
 }
 
@@ -151,26 +155,37 @@ impl<E: Executor> Run<E> {
             config.evaluation.every_epochs.map(|epochs| epochs * self.trainer.steps_per_epoch()),
         ];
         let due = |every: Option<u64>, step: u64| every.is_some_and(|every| step.is_multiple_of(every));
-        let began = Instant::now();
-        let mut images = 0;
+        let (mut images, mut flops) = (0, 0);
+        let [mut training, mut evaluation] = [Duration::ZERO; 2];
         while self.trainer.step < last {
+            let began = Instant::now();
             let result = self.trainer.step()?;
             self.steps.append(&result.records)?;
             images += result.images;
+            flops += result.flops;
+            training += began.elapsed();
             let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
             let step = self.trainer.step;
             let ends = step == last;
             if evaluate_every.iter().any(|every| due(*every, step)) || (ends && config.evaluation.at_end) {
+                let began = Instant::now();
                 self.evaluate()?;
+                evaluation += began.elapsed();
             }
             if ends || due(config.checkpoint.every_steps, step) {
                 self.checkpoint()?;
             }
             observer.step(step - first, last - first, images, loss);
         }
-        let seconds = began.elapsed().as_secs_f64();
         let state_hash = self.trainer.hash().to_string();
-        let summary = RunSummary { steps: self.trainer.step, images, seconds, state_hash };
+        let summary = RunSummary {
+            steps: self.trainer.step,
+            images,
+            flops,
+            training_seconds: training.as_secs_f64(),
+            evaluation_seconds: evaluation.as_secs_f64(),
+            state_hash,
+        };
         self.sync()?;
         Ok((self, summary))
     }

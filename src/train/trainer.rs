@@ -42,6 +42,8 @@ pub struct StepResult {
     pub records: Vec<StepRecord>,
     /// Images of all lanes.
     pub images: u64,
+    /// FLOPs of the forward and backward passes, by the cost model.
+    pub flops: u64,
 }
 
 /// Images of a lane, ready for a backend.
@@ -204,11 +206,14 @@ impl<E: Executor> Trainer<E> {
             let StepRecord { step, replica, loss, .. } = *record;
             return Err(TrainError::Loss { step, child: record.child.clone(), replica, loss });
         }
+        let images = records.iter().map(|record| u64::from(record.images)).sum();
+        let lanes = steps.iter().flat_map(|step| &step.lanes);
+        let flops = |child: &Child| self.host.training_plan(&setup.model, child).cost.flops;
+        let flops = lanes.map(|(child, batch)| flops(child) * batch.labels.len() as u64).sum();
         self.step += 1;
         self.mini_batches += self.mini_batches_per_step();
         self.last_rate = Some(rate);
-        let images = records.iter().map(|record| u64::from(record.images)).sum();
-        Ok(StepResult { records, images })
+        Ok(StepResult { records, images, flops })
     }
 
     /// Hash of the state: a replica's own, or of all replicas' in order.
