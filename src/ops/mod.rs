@@ -1,10 +1,16 @@
 //! One place per operation: its parameters, shape rule, FLOPs and bytes, reference formula, and CPU kernel.
 
+#[cfg(test)]
+mod cases;
 pub mod convolution;
+mod dense;
 pub mod depthwise;
 pub mod head;
+pub mod input;
 pub mod node;
 pub mod normalization;
+#[cfg(test)]
+mod plain;
 pub mod pool;
 pub mod sgd;
 mod window;

@@ -1,1 +1,6 @@
+//! Dense convolution.
+
+pub mod cpu;
 pub mod reference;
+#[cfg(test)]
+mod tests;

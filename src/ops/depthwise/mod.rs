@@ -1,1 +1,10 @@
+//! Depthwise convolution followed by a pointwise one, with nothing between.
+
+pub mod cpu;
+mod filter;
 pub mod reference;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+pub(crate) use filter::Filter;

@@ -1,0 +1,106 @@
+//! `output[pixel][co] = sum over taps, then input channels, of input[pixel + tap][ci] * weights[tap][ci][co]`.
+//!
+//! A block of pixels times one to three vectors of output channels stays in registers while the sum runs; every pixel sums in the same order, whatever its block.
+
+use crate::simd::{Kernel, Simd};
+
+/// Reads from a bordered image (or rows in scratch) whose blocks of pixels may overrun by 16 pixels; writes whole pixels only.
+pub(crate) struct Dense<'a> {
+    pub input: &'a [f32],
+    /// Offset of each tap from a pixel's place in `input`.
+    pub taps: &'a [usize],
+    pub input_channels: usize,
+    /// Distance of neighbouring output pixels' places in `input`, in numbers; likewise of rows.
+    pub input_step: usize,
+    pub input_row: usize,
+    /// `[tap][ci][co]`
+    pub weights: &'a [f32],
+    pub output_channels: usize,
+    /// `[row][pixel][co]`, contiguous.
+    pub output: &'a mut [f32],
+    pub rows: usize,
+    pub pixels: usize,
+}
+
+impl Dense<'_> {
+    #[inline(always)]
+    fn body<S: Simd>(mut self, simd: S) {
+        let vectors = self.output_channels / S::LANES;
+        let mut vector = 0;
+        while vector < vectors {
+            let channel = vector * S::LANES;
+            let wide = S::REGISTERS == 32;
+            vector += match vectors - vector {
+                1 if wide && self.pixels > 8 => self.block::<S, 16, 1>(simd, channel),
+                1 => self.block::<S, 8, 1>(simd, channel),
+                2 | 4 if wide => self.block::<S, 8, 2>(simd, channel),
+                2 | 4 => self.block::<S, 4, 2>(simd, channel),
+                _ if wide => self.block::<S, 8, 3>(simd, channel),
+                _ => self.block::<S, 4, 3>(simd, channel),
+            };
+        }
+    }
+
+    /// All pixels, `V` vectors of output channels from `channel`; returns `V`.
+    #[inline(always)]
+    fn block<S: Simd, const P: usize, const V: usize>(&mut self, simd: S, channel: usize) -> usize {
+        let Self { input_channels, input_step, output_channels, pixels, .. } = *self;
+        for row in 0..self.rows {
+            for first in (0..pixels).step_by(P) {
+                // SAFETY: `run` asserted that the last block of the last row, overrun included, lies in `input`, that `weights` holds every tap and that
+                // `output` holds `rows * pixels` pixels.
+                unsafe {
+                    let base = self.input.as_ptr().add(row * self.input_row + first * input_step);
+                    let mut sums = [[simd.zero(); V]; P];
+                    for (tap, &offset) in self.taps.iter().enumerate() {
+                        let x = base.add(offset);
+                        let mut w = self.weights.as_ptr().add(tap * input_channels * output_channels + channel);
+                        for ci in 0..input_channels {
+                            let mut weights = [simd.zero(); V];
+                            for (v, weight) in weights.iter_mut().enumerate() {
+                                *weight = simd.load(w.add(v * S::LANES));
+                            }
+                            for (p, sum) in sums.iter_mut().enumerate() {
+                                let value = simd.splat(*x.add(p * input_step + ci));
+                                for v in 0..V {
+                                    sum[v] = simd.fma(value, weights[v], sum[v]);
+                                }
+                            }
+                            w = w.add(output_channels);
+                        }
+                    }
+                    let to = self.output.as_mut_ptr().add((row * pixels + first) * output_channels + channel);
+                    for (p, sum) in sums.iter().enumerate() {
+                        if first + p < pixels {
+                            for (v, &value) in sum.iter().enumerate() {
+                                simd.store(to.add(p * output_channels + v * S::LANES), value);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        V
+    }
+}
+
+impl Kernel for Dense<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { rows, pixels, input_channels, output_channels, .. } = self;
+        if rows == 0 || pixels == 0 {
+            return;
+        }
+        let last_tap = self.taps.iter().max().copied().unwrap_or(0);
+        let overrun = pixels.next_multiple_of(if pixels > 8 { 16 } else { 8 });
+        assert!(
+            self.input.len()
+                >= (rows - 1) * self.input_row + (overrun - 1) * self.input_step + last_tap + input_channels
+        );
+        assert!(self.weights.len() >= self.taps.len() * input_channels * output_channels);
+        assert!(self.output.len() >= rows * pixels * output_channels);
+        assert!(output_channels.is_multiple_of(8));
+        if output_channels.is_multiple_of(S::LANES) { self.body(simd) } else { self.body(simd.narrow()) }
+    }
+}

@@ -1,0 +1,153 @@
+//! The largest tap of each window and where it is.
+
+use crate::simd::{Kernel, Simd};
+
+/// Windows of a bordered image (border minus infinity), row by row, channel by channel.
+pub(crate) struct Windows<'a> {
+    pub input: &'a [f32],
+    /// Offset of each tap from a pixel's place in `input`.
+    pub taps: &'a [usize],
+    pub channels: usize,
+    pub input_step: usize,
+    pub input_row: usize,
+    /// Pixels are `channels` apart.
+    pub output: &'a mut [f32],
+    pub output_row: usize,
+    pub rows: usize,
+    pub pixels: usize,
+}
+
+impl Windows<'_> {
+    /// Calls `window(taps of one window)` for each vector of outputs.
+    #[inline(always)]
+    fn each<S: Simd>(self, simd: S, window: impl Fn(*const f32, &[usize]) -> S::Vector) {
+        let Self { rows, pixels, channels, input_step, input_row, output_row, .. } = self;
+        if rows == 0 || pixels == 0 {
+            return;
+        }
+        let last_tap = self.taps.iter().max().copied().unwrap_or(0);
+        assert!(self.input.len() >= (rows - 1) * input_row + (pixels - 1) * input_step + last_tap + channels);
+        assert!(self.output.len() >= (rows - 1) * output_row + pixels * channels);
+        for row in 0..rows {
+            for pixel in 0..pixels {
+                for channel in (0..channels).step_by(S::LANES) {
+                    // SAFETY: asserted for the last tap of the last pixel of the last row.
+                    unsafe {
+                        let x = self.input.as_ptr().add(row * input_row + pixel * input_step + channel);
+                        let to = self.output.as_mut_ptr().add(row * output_row + pixel * channels + channel);
+                        simd.store(to, window(x, self.taps));
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn values<S: Simd>(self, simd: S) {
+        self.each(simd, |x, taps| {
+            let mut largest = simd.splat(f32::NEG_INFINITY);
+            let mut invalid = simd.unordered(largest, largest);
+            for &tap in taps {
+                // SAFETY: `each` passes places whose taps are readable.
+                let value = unsafe { simd.load(x.add(tap)) };
+                largest = simd.max(value, largest);
+                invalid = simd.or(invalid, simd.unordered(value, value));
+            }
+            simd.select(invalid, simd.splat(f32::NAN), largest)
+        });
+    }
+
+    #[inline(always)]
+    fn positions<S: Simd>(self, simd: S) {
+        self.each(simd, |x, taps| {
+            let mut largest = simd.splat(f32::NEG_INFINITY);
+            let mut position = simd.zero();
+            for (index, &tap) in taps.iter().enumerate() {
+                // SAFETY: `each` passes places whose taps are readable.
+                let value = unsafe { simd.load(x.add(tap)) };
+                let wins = simd.or(simd.greater(value, largest), simd.unordered(value, value));
+                largest = simd.select(wins, value, largest);
+                position = simd.select(wins, simd.splat(index as f32), position);
+            }
+            position
+        });
+    }
+}
+
+/// Writes each window's largest tap; NaN where one is NaN.
+pub(crate) struct Values<'a>(pub Windows<'a>);
+
+/// Writes the number of each window's largest tap: the first in row-major order of equal ones; the last NaN if there is one.
+pub(crate) struct Positions<'a>(pub Windows<'a>);
+
+impl Kernel for Values<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if self.0.channels.is_multiple_of(S::LANES) { self.0.values(simd) } else { self.0.values(simd.narrow()) }
+    }
+}
+
+impl Kernel for Positions<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if self.0.channels.is_multiple_of(S::LANES) { self.0.positions(simd) } else { self.0.positions(simd.narrow()) }
+    }
+}
+
+/// Gathers the gradient of a max pool: input pixel `q` takes `dy` of every window whose largest tap it is, windows in row-major order.
+///
+/// Reads bordered, spread images of positions (border -1) and of `dy`, from which tap `t` of the flipped window reaches the window that sees `q` as its tap
+/// `taps - 1 - t`.
+pub(crate) struct Gather<'a> {
+    pub positions: &'a [f32],
+    pub dy: &'a [f32],
+    pub taps: &'a [usize],
+    pub channels: usize,
+    pub row: usize,
+    /// `[row][pixel][channel]`, contiguous.
+    pub output: &'a mut [f32],
+    pub rows: usize,
+    pub pixels: usize,
+}
+
+impl Gather<'_> {
+    #[inline(always)]
+    fn body<S: Simd>(self, simd: S) {
+        let Self { rows, pixels, channels, row: pitch, .. } = self;
+        if rows == 0 || pixels == 0 {
+            return;
+        }
+        let last_tap = self.taps.iter().max().copied().unwrap_or(0);
+        let last = (rows - 1) * pitch + pixels * channels + last_tap;
+        assert!(self.positions.len() >= last && self.dy.len() >= last);
+        assert!(self.output.len() >= rows * pixels * channels);
+        for row in 0..rows {
+            for pixel in 0..pixels {
+                for channel in (0..channels).step_by(S::LANES) {
+                    // SAFETY: asserted for the last tap of the last pixel of the last row.
+                    unsafe {
+                        let at = row * pitch + pixel * channels + channel;
+                        let mut sum = simd.zero();
+                        for (flipped, &tap) in self.taps.iter().enumerate() {
+                            let position = simd.load(self.positions.as_ptr().add(at + tap));
+                            let dy = simd.load(self.dy.as_ptr().add(at + tap));
+                            let own = simd.equal(position, simd.splat((self.taps.len() - 1 - flipped) as f32));
+                            sum = simd.add(sum, simd.select(own, dy, simd.zero()));
+                        }
+                        simd.store(self.output.as_mut_ptr().add((row * pixels + pixel) * channels + channel), sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Gather<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if self.channels.is_multiple_of(S::LANES) { self.body(simd) } else { self.body(simd.narrow()) }
+    }
+}
