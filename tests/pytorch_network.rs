@@ -132,7 +132,11 @@ fn check_training<E: Executor>(executor: &E, tolerances: &Tolerances) {
             let loss = case.golden.number(&format!("loss/{child_name}"));
             assert_loss_is_close(&label, result.loss, loss, tolerances.loss);
             let logits = case.golden.values::<f64>(&format!("logits/{child_name}"));
-            assert_eq!(result.correct as usize, correct(&predictions(&logits, network.classes), &case.labels), "{label}");
+            assert_eq!(
+                result.correct as usize,
+                correct(&predictions(&logits, network.classes), &case.labels),
+                "{label}"
+            );
             let gradient = |reference: &crosstalk::plan::ParameterRef| {
                 let parameter = &network.parameters[reference.parameter];
                 let row = &result.row[plan.row_range(*reference)];
@@ -149,7 +153,8 @@ fn check_training<E: Executor>(executor: &E, tolerances: &Tolerances) {
 
 /// First largest logit of every image.
 fn predictions(logits: &[f64], classes: usize) -> Vec<u8> {
-    let first_largest = |row: &[f64]| (0..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+    let first_largest =
+        |row: &[f64]| (0..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });
     logits.chunks(classes).map(|row| first_largest(row) as u8).collect()
 }
 
@@ -224,7 +229,8 @@ fn check_merged_graphs<E: Executor>(executor: E) {
         let case: Case<E::Real> = Case::read(name);
         let children: Vec<Child> = case.model.network.space.enumerate().collect();
         assert_eq!(children.len(), 64);
-        let alone: usize = children.iter().map(|child| case.model.graph(std::slice::from_ref(child)).stages.len()).sum();
+        let alone: usize =
+            children.iter().map(|child| case.model.graph(std::slice::from_ref(child)).stages.len()).sum();
         let merged = case.model.graph(&children).stages.len();
         assert!(merged < alone, "{name}: {merged} stages merged, {alone} alone");
         // Two recalibration mini-batches of different sizes.
