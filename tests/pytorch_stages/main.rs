@@ -10,6 +10,8 @@ mod reference;
 use case::{Found, Given, Stages};
 use common::goldens::{Golden, assert_close};
 use crosstalk::simd::Level;
+use crosstalk::tensors::Tensor;
+use std::collections::BTreeMap;
 
 /// f64 against f64.
 const REFERENCE_TOLERANCE: f64 = 1e-9;
@@ -29,16 +31,20 @@ fn check(label: &str, tolerance: f64, run: impl Fn(&Given) -> Found) {
             expected.remove("input_gradient.0");
         }
         // The floor of small gradients is measured by all gradients of the stage, not by its values.
-        let is_gradient = |name: &str| name.contains("_gradient");
-        let mut found = run(&given).0;
-        for (part, gradients) in [("values", false), ("gradients", true)] {
+        let found = by_part(run(&given).0);
+        for (part, (found, expected)) in
+            ["gradients", "values"].into_iter().zip(found.into_iter().zip(by_part(expected)))
+        {
             let label = format!("{label}, {}, {part}", case.name);
-            let found = found.extract_if(.., |name, _| is_gradient(name) == gradients).collect();
-            let expected = expected.extract_if(.., |name, _| is_gradient(name) == gradients).collect();
             worst = worst.max(assert_close(&label, found, expected, tolerance));
         }
     }
     println!("{label}: largest error {worst:.1e}");
+}
+
+/// Gradients, and the rest.
+fn by_part(tensors: BTreeMap<String, Tensor>) -> [BTreeMap<String, Tensor>; 2] {
+    tensors.into_iter().partition(|(name, _)| name.contains("_gradient")).into()
 }
 
 /// Whether a golden tensor is given, not expected.
