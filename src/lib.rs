@@ -12,6 +12,7 @@ pub mod report;
 pub mod rng;
 pub mod simd;
 pub mod space;
+pub mod study;
 pub mod tensor;
 pub mod tensors;
 pub mod train;

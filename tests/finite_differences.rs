@@ -60,7 +60,11 @@ impl Case {
             };
             let measured = (loss_at(STEP) - loss_at(-STEP)) / (2.0 * STEP);
             let error = (measured - expected).abs();
-            assert!(error <= TOLERANCE * scale.max(1.0), "{}: {measured} measured, {expected} computed", parameter.name);
+            assert!(
+                error <= TOLERANCE * scale.max(1.0),
+                "{}: {measured} measured, {expected} computed",
+                parameter.name
+            );
             assert!(direction.len() < 3 || expected != 0.0, "{}: no gradient at all", parameter.name);
         }
         for (slot, edge) in result.gates.iter().enumerate() {

@@ -89,6 +89,16 @@ pub struct Evaluation {
 pub trait Executor: Sync {
     type Real: Real;
 
+    /// What decides the bits of results: backend, precision, instruction set. A run resumes only under the same.
+    fn arithmetic(&self) -> String;
+
+    /// Bytes that training takes at most, beside banks and mini-batches, for steps of `lanes` lanes of `images` images, each no
+    /// larger than the largest of `plans`.
+    fn training_bytes(&self, plans: &[&LanePlan], lanes: usize, images: usize) -> usize;
+
+    /// Bytes that an evaluation of a graph takes, likewise.
+    fn evaluation_bytes(&self, plan: &LanePlan, images: usize) -> usize;
+
     /// Forward and backward of every lane. Lanes do not see each other; results come in their order.
     fn train(&self, lanes: &[TrainLane<'_, Self::Real>]) -> Vec<TrainResult<Self::Real>>;
 

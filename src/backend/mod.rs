@@ -6,7 +6,5 @@ pub mod host;
 mod lane;
 pub mod reference;
 
-pub use executor::{
-    BatchStatistics, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult,
-};
+pub use executor::{BatchStatistics, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult};
 pub use lane::LanePlan;

@@ -1,5 +1,55 @@
 //! The command line: one file per subcommand.
 
-pub mod data;
-pub mod space;
-pub mod weights;
+mod data;
+mod device;
+mod eval;
+mod interfere;
+mod progress;
+mod results;
+mod space;
+mod train;
+mod weights;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Trains weight-sharing supernets and measures how much the children that share the weights disturb each other.
+#[derive(Parser)]
+#[command(name = "crosstalk", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a supernet from a preset or a TOML file, and evaluate its children.
+    Train(train::TrainArguments),
+    /// Evaluate children of a checkpoint.
+    Eval(eval::EvalArguments),
+    /// Measure how a step on each child changes the others.
+    Interfere(interfere::InterfereArguments),
+    /// Search spaces.
+    Space(space::SpaceArguments),
+    /// Data sets.
+    Data(data::DataArguments),
+    /// Weights in .safetensors files.
+    Weights(weights::WeightsArguments),
+}
+
+/// Parses the arguments, runs the subcommand, prints its error.
+pub fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).init();
+    let done = match Arguments::parse().command {
+        Command::Train(arguments) => train::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Interfere(arguments) => interfere::run(arguments),
+        Command::Space(arguments) => space::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Weights(arguments) => weights::run(arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

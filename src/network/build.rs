@@ -1,16 +1,20 @@
 //! From a space and a size to layers with shapes and a parameter table.
 
 use super::{
-    Block, CandidateBody, CellInput, Edge, Head, Layer, Layout, Network, Norm, NormId, Parameter, ParameterId, Place, Role,
-    Segments,
+    Block, CandidateBody, CellInput, Edge, Head, Layer, Layout, Network, Norm, NormId, Parameter, ParameterId, Place,
+    Role, Segments,
 };
 use crate::ops::{Convolution, DepthwiseSeparable, Operation, Pool, PoolKind, Window};
-use crate::space::{self, BlockKind, Candidate, Cell, LayerOperation, Normalization, OutputRule, Residual, Space, expand};
+use crate::space::{
+    self, BlockKind, Candidate, Cell, LayerOperation, Normalization, OutputRule, Residual, Space, expand,
+};
 use crate::tensor::Shape;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    #[error("{space}: {place} needs a factorized reduction, which this version cannot compute; choose a space without one")]
+    #[error(
+        "{space}: {place} needs a factorized reduction, which this version cannot compute; choose a space without one"
+    )]
     FactorizedReduce { space: String, place: String },
     #[error("{space}: {place} sums feature maps of different shapes ({first} and {other}); mend the space's file")]
     Shapes { space: String, place: String, first: String, other: String },
@@ -166,12 +170,7 @@ impl Builder<'_> {
         Ok((layers, feature))
     }
 
-    fn layer(
-        &mut self,
-        spec: &space::Layer,
-        site: &Site,
-        feature: &Feature,
-    ) -> Result<(Layer, Feature), NetworkError> {
+    fn layer(&mut self, spec: &space::Layer, site: &Site, feature: &Feature) -> Result<(Layer, Feature), NetworkError> {
         let stride = spec.stride_on(site.edge_stride);
         let window = Window { kernel: spec.kernel, stride, dilation: spec.dilation, padding: spec.padding() };
         let input = feature.shape();
@@ -356,7 +355,9 @@ impl Builder<'_> {
         let candidate = space.candidates.get(name).ok_or_else(|| self.missing("candidate", name))?;
         let specs = match candidate {
             Candidate::Zero => return Ok((CandidateBody::Zero, None)),
-            Candidate::Identity { .. } if site.edge_stride == 1 => return Ok((CandidateBody::Identity, Some(source.clone()))),
+            Candidate::Identity { .. } if site.edge_stride == 1 => {
+                return Ok((CandidateBody::Identity, Some(source.clone())));
+            }
             Candidate::Identity { reduction } => reduction,
             Candidate::Layers { layers } => layers,
         };

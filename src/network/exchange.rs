@@ -10,11 +10,17 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    #[error("{missing} of {expected} tensors are missing, first `{name}`; these weights belong to another space, size or sharing policy")]
+    #[error(
+        "{missing} of {expected} tensors are missing, first `{name}`; these weights belong to another space, size or sharing policy"
+    )]
     Missing { missing: usize, expected: usize, name: String },
-    #[error("`{name}` has the shape {found:?}, but this network needs {expected:?}; check [network] channels, cells and classes")]
+    #[error(
+        "`{name}` has the shape {found:?}, but this network needs {expected:?}; check [network] channels, cells and classes"
+    )]
     Shape { name: String, found: Vec<usize>, expected: Vec<usize> },
-    #[error("{count} tensors are not of this network, first `{name}`; these weights belong to another space, size or sharing policy")]
+    #[error(
+        "{count} tensors are not of this network, first `{name}`; these weights belong to another space, size or sharing policy"
+    )]
     Unexpected { count: usize, name: String },
     #[error("`{name}` holds {values} numbers, but {expected} were expected; the file is damaged")]
     Count { name: String, values: usize, expected: usize },
@@ -68,7 +74,8 @@ pub fn export_parameters<T: Real>(model: &Model, state: &State<T>) -> Tensors {
             let count = state.batches_tracked[model.layout.number(reference)];
             tensors.insert(count_name(&name), Tensor { shape: Vec::new(), values: Values::I64(vec![count as i64]) });
         }
-        tensors.insert(name, tensor(model, reference.parameter, state.weights.get(reference.parameter, reference.copy)));
+        tensors
+            .insert(name, tensor(model, reference.parameter, state.weights.get(reference.parameter, reference.copy)));
     }
     tensors
 }

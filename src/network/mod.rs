@@ -31,9 +31,13 @@ pub type NormId = usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Weight of a convolution or linear layer with this fan-in.
-    Weight { fan_in: usize },
+    Weight {
+        fan_in: usize,
+    },
     /// Bias of a layer with this fan-in.
-    Bias { fan_in: usize },
+    Bias {
+        fan_in: usize,
+    },
     /// Scale of an affine batch normalization.
     Scale,
     /// Shift of an affine batch normalization.
@@ -118,8 +122,16 @@ pub struct CellInput {
 #[derive(Clone, Debug)]
 pub enum Block {
     /// `nodes`: shapes of the computed nodes, after the inputs.
-    Searched { inputs: Vec<CellInput>, nodes: Vec<Shape>, edges: Vec<Edge>, rule: OutputRule, outputs: Vec<usize> },
-    Residual { branches: Vec<Vec<Layer>> },
+    Searched {
+        inputs: Vec<CellInput>,
+        nodes: Vec<Shape>,
+        edges: Vec<Edge>,
+        rule: OutputRule,
+        outputs: Vec<usize>,
+    },
+    Residual {
+        branches: Vec<Vec<Layer>>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -152,5 +164,28 @@ impl Network {
     /// Whether `child` uses a parameter of that choice.
     pub fn uses(&self, child: &crate::space::Child, parameter: ParameterId) -> bool {
         self.parameters[parameter].choice.is_none_or(|(slot, candidate)| child.0[slot] == candidate)
+    }
+
+    /// Whether some batch normalization sees one pixel an image, so that one image alone has no variance.
+    pub fn has_single_pixel_norm(&self) -> bool {
+        let single = |layer: &Layer| layer.norm.is_some() && layer.operation.output().pixels() == 1;
+        let mut layers = self.stem.iter().chain(self.blocks.iter().flat_map(Block::layers));
+        layers.any(single)
+    }
+}
+
+impl Block {
+    /// Every layer, of every candidate too.
+    fn layers(&self) -> Box<dyn Iterator<Item = &Layer> + '_> {
+        match self {
+            Self::Residual { branches } => Box::new(branches.iter().flatten()),
+            Self::Searched { inputs, edges, .. } => {
+                let candidates = edges.iter().flat_map(|edge| &edge.candidates).flat_map(|body| match body {
+                    CandidateBody::Layers(layers) => layers.as_slice(),
+                    CandidateBody::Zero | CandidateBody::Identity => &[],
+                });
+                Box::new(inputs.iter().flat_map(|input| &input.layers).chain(candidates))
+            }
+        }
     }
 }

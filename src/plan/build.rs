@@ -71,12 +71,20 @@ impl<'a> GraphBuilder<'a> {
     }
 
     fn norm_use(&self, id: NormId, copy_of: CopyOf) -> NormUse {
-        let resolve = |pair: [ParameterId; 2]| pair.map(|parameter| ParameterRef { parameter, copy: copy_of(parameter) });
+        let resolve =
+            |pair: [ParameterId; 2]| pair.map(|parameter| ParameterRef { parameter, copy: copy_of(parameter) });
         let norm = &self.network.norms[id];
         NormUse { norm: id, affine: norm.affine.map(resolve), running: norm.running.map(resolve) }
     }
 
-    fn stage(&mut self, name: &str, kind: StageKind, inputs: Vec<ValueId>, shape: Shape, norm: Option<NormUse>) -> ValueId {
+    fn stage(
+        &mut self,
+        name: &str,
+        kind: StageKind,
+        inputs: Vec<ValueId>,
+        shape: Shape,
+        norm: Option<NormUse>,
+    ) -> ValueId {
         let key = Key { kind, inputs, norm };
         if let Some(value) = self.known.get(&key) {
             return *value;

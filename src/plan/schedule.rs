@@ -82,8 +82,9 @@ impl Schedule {
             let last = if training { backward(producer) } else { last_reader[value].unwrap_or(producer) };
             intervals.push(Interval { first: producer, last, len });
             owners.push((value, false));
-            if let (true, Some(reader)) = (training, last_reader[value]) {
-                intervals.push(Interval { first: backward(reader), last: backward(producer), len });
+            if training {
+                let first = backward(last_reader[value].unwrap_or(producer));
+                intervals.push(Interval { first, last: backward(producer), len });
                 owners.push((value, true));
             }
         }

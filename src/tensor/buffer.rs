@@ -29,6 +29,12 @@ impl<T: Pod> Buffer<T> {
     }
 }
 
+impl<T: Pod> Default for Buffer<T> {
+    fn default() -> Self {
+        Self::zeroed(0)
+    }
+}
+
 impl<T: Pod> std::ops::Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {

@@ -1,1 +1,187 @@
-//! The backend for use: f32, NHWC, SIMD, rayon.
+//! The backend for use: f32, NHWC, SIMD by run-time dispatch, rayon.
+//!
+//! Work is cut into fixed chunks of images, whatever the number of threads; every reduction adds its chunks in order. Lanes of a
+//! wave run side by side, and the chunks of a lane's stage too.
+
+mod arena;
+mod backward;
+mod forward;
+mod inputs;
+mod norm;
+
+use super::executor::{Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult};
+use super::{BatchStatistics, LanePlan};
+use crate::network::{Bank, Network};
+use crate::ops::head::cpu::Head;
+use crate::plan::{StageKind, chunk_images};
+use crate::simd::{Level, Scratch};
+use crate::tensor::Buffer;
+use arena::Arenas;
+use norm::NormState;
+use rayon::prelude::*;
+use std::cell::RefCell;
+
+thread_local! {
+    /// Scratch of this thread's kernels. A kernel never waits for another, so it is never taken twice.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+    SCRATCH.with_borrow_mut(work)
+}
+
+/// The CPU backend.
+pub struct Cpu {
+    level: Level,
+    arenas: Arenas,
+}
+
+/// One lane (or one graph of lanes) in flight.
+struct LaneRun<'a> {
+    level: Level,
+    network: &'a Network,
+    plan: &'a LanePlan,
+    batch: MiniBatch<'a, f32>,
+    bank: &'a Bank<f32>,
+    gates: Option<&'a crate::plan::Gates>,
+    arena: Buffer<f32>,
+    /// Of every normalized value.
+    norms: Vec<Option<NormState>>,
+    /// In the order of the graph's heads.
+    heads: Vec<HeadState>,
+}
+
+/// What a head's forward pass leaves, image by image.
+struct HeadState {
+    features: Vec<f32>,
+    logits: Vec<f32>,
+    losses: Vec<f32>,
+    predictions: Vec<u32>,
+}
+
+impl Cpu {
+    pub fn new(level: Level) -> Self {
+        Self { level, arenas: Arenas::default() }
+    }
+
+    /// Lanes that run side by side: as many as threads, so that each keeps its working set in its core's cache.
+    fn wave() -> usize {
+        rayon::current_num_threads()
+    }
+
+    fn start<'a>(
+        &self,
+        network: &'a Network,
+        plan: &'a LanePlan,
+        batch: MiniBatch<'a, f32>,
+        bank: &'a Bank<f32>,
+        len: usize,
+    ) -> LaneRun<'a> {
+        let norms = plan.graph.values.iter().map(|_| None).collect();
+        let arena = self.arenas.take(len);
+        LaneRun { level: self.level, network, plan, batch, bank, gates: None, arena, norms, heads: Vec::new() }
+    }
+}
+
+impl Executor for Cpu {
+    type Real = f32;
+
+    fn arithmetic(&self) -> String {
+        format!("cpu {} f32", self.level)
+    }
+
+    fn training_bytes(&self, plans: &[&LanePlan], lanes: usize, images: usize) -> usize {
+        let arena = plans.iter().map(|plan| training_len(plan, images)).max().unwrap_or(0);
+        let row = plans.iter().map(|plan| plan.row_len).max().unwrap_or(0);
+        (arena * Self::wave().min(lanes) + row * lanes) * size_of::<f32>()
+    }
+
+    fn evaluation_bytes(&self, plan: &LanePlan, images: usize) -> usize {
+        plan.schedule.elements_per_image * images * size_of::<f32>()
+    }
+
+    fn train(&self, lanes: &[TrainLane<'_, f32>]) -> Vec<TrainResult<f32>> {
+        let mut results = Vec::with_capacity(lanes.len());
+        for wave in lanes.chunks(Self::wave()) {
+            let run = |lane: &TrainLane<'_, f32>| {
+                let len = training_len(lane.plan, lane.batch.labels.len());
+                let mut run = self.start(lane.network, lane.plan, lane.batch, lane.bank, len);
+                run.gates = lane.gates;
+                run.forward(Regime::Batch);
+                let result = run.backward();
+                self.arenas.give(run.arena);
+                result
+            };
+            results.par_extend(wave.par_iter().map(run));
+        }
+        results
+    }
+
+    fn evaluate(
+        &self,
+        network: &Network,
+        plan: &LanePlan,
+        batch: MiniBatch<'_, f32>,
+        bank: &Bank<f32>,
+        regime: Regime<'_>,
+    ) -> Evaluation {
+        let len = plan.schedule.elements_per_image * batch.labels.len();
+        let mut run = self.start(network, plan, batch, bank, len);
+        run.forward(regime);
+        let heads = run.heads.iter().map(|head| head.result(batch.labels)).collect();
+        let statistics = run.statistics();
+        self.arenas.give(run.arena);
+        Evaluation { heads, statistics }
+    }
+}
+
+impl HeadState {
+    fn result(&self, labels: &[u8]) -> HeadResult {
+        let predictions: Vec<u8> = self.predictions.iter().map(|class| *class as u8).collect();
+        HeadResult {
+            loss_sum: self.losses.iter().copied().map(f64::from).sum(),
+            correct: predictions.iter().zip(labels).filter(|(p, l)| p == l).count() as u32,
+            predictions,
+        }
+    }
+}
+
+impl LaneRun<'_> {
+    fn images(&self) -> usize {
+        self.batch.labels.len()
+    }
+
+    /// Statistics of every normalized value over its logical channels.
+    fn statistics(&mut self) -> Vec<Option<BatchStatistics>> {
+        self.norms.iter_mut().map(|norm| norm.as_mut().and_then(|norm| norm.statistics.take())).collect()
+    }
+
+    /// Shape of a head.
+    fn head(&self, inputs: &[usize]) -> Head {
+        let shape = self.plan.graph.values[inputs[0]].shape;
+        Head { height: shape.height, width: shape.width, classes: self.network.classes }
+    }
+}
+
+/// Elements of a training lane's arena: values and gradients, prepared weights of one stage, and one stage's weight gradients of
+/// every chunk.
+fn training_len(plan: &LanePlan, images: usize) -> usize {
+    let [prepared, partials] = tail(plan, images);
+    plan.schedule.elements_per_image * images + prepared + partials
+}
+
+/// Elements after the values: prepared weights, weight gradients by chunk.
+fn tail(plan: &LanePlan, images: usize) -> [usize; 2] {
+    let (mut prepared, mut partials) = (0, 0);
+    for stage in &plan.graph.stages {
+        let (weights, shape) = match &stage.kind {
+            StageKind::Linear { weights, operation, .. } => (weights.clone(), operation.output()),
+            StageKind::Head { weight, bias, .. } => (vec![*weight, *bias], plan.graph.values[stage.inputs[0]].shape),
+            StageKind::Node { .. } => continue,
+        };
+        let len: usize = weights.iter().map(|weight| plan.row_range(*weight).len()).sum();
+        prepared = prepared.max(len);
+        partials = partials.max(len * images.div_ceil(chunk_images(shape)));
+    }
+    [prepared.next_multiple_of(16), partials]
+}

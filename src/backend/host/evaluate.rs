@@ -27,87 +27,101 @@ impl EvaluationPlan {
         Self { model: model.clone(), groups }
     }
 
-    /// Arena elements an image of the largest graph.
-    pub fn elements_per_image(&self) -> usize {
-        self.groups.iter().map(|(plan, _)| plan.schedule.elements_per_image).max().unwrap_or(0)
+    /// How many children it evaluates.
+    pub fn children(&self) -> usize {
+        self.groups.iter().map(|(_, children)| children).sum()
+    }
+
+    /// The graphs.
+    pub fn graphs(&self) -> impl Iterator<Item = &LanePlan> {
+        self.groups.iter().map(|(plan, _)| plan)
     }
 }
 
-/// Which statistics an evaluation uses; mini-batches to recalibrate on where it does.
+/// Statistics re-estimated for every child of a plan.
+pub struct Recalibrated {
+    /// By group, by value.
+    sums: Vec<Vec<Option<BatchStatistics>>>,
+}
+
+impl Recalibrated {
+    pub fn new(plan: &EvaluationPlan) -> Self {
+        Self { sums: plan.groups.iter().map(|(lane_plan, _)| vec![None; lane_plan.graph.values.len()]).collect() }
+    }
+}
+
+/// Which statistics an evaluation uses.
 #[derive(Clone, Copy)]
-pub enum EvaluationRegime<'a, T> {
+pub enum EvaluationRegime<'a> {
     Running,
     Batch,
-    Recalibrated(&'a [MiniBatch<'a, T>]),
+    Recalibrated(&'a Recalibrated),
 }
 
 /// One child's evaluation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChildEvaluation {
-    /// Mean cross-entropy over the images.
-    pub loss: f64,
+    /// Sum of the images' cross-entropies.
+    pub loss_sum: f64,
     pub correct: u32,
     pub images: u32,
+    /// Predicted class of every image.
     pub predictions: Vec<u8>,
 }
 
 impl ChildEvaluation {
+    /// Mean cross-entropy over the images.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / f64::from(self.images)
+    }
+
+    /// Share of the images that were classified correctly.
     pub fn accuracy(&self) -> f64 {
         f64::from(self.correct) / f64::from(self.images)
     }
 }
 
 impl<E: Executor> Host<E> {
-    /// Evaluates the plan's children on all mini-batches, in the plan's order of children.
+    /// Evaluates the plan's children on one mini-batch and adds to their results, in the plan's order of children.
     pub fn evaluate(
         &self,
         plan: &EvaluationPlan,
         state: &State<E::Real>,
-        batches: &[MiniBatch<'_, E::Real>],
-        regime: EvaluationRegime<'_, E::Real>,
-    ) -> Vec<ChildEvaluation> {
-        let mut evaluations = Vec::new();
-        for (lane_plan, children) in &plan.groups {
-            let recalibrated = match regime {
-                EvaluationRegime::Recalibrated(batches) => Some(self.recalibrate(plan, lane_plan, state, batches)),
-                _ => None,
+        batch: MiniBatch<'_, E::Real>,
+        regime: EvaluationRegime<'_>,
+        results: &mut [ChildEvaluation],
+    ) {
+        let network = &plan.model.network;
+        let mut results = results.iter_mut();
+        for (group, (lane_plan, children)) in plan.groups.iter().enumerate() {
+            let regime = match regime {
+                EvaluationRegime::Running => Regime::Running,
+                EvaluationRegime::Batch => Regime::Batch,
+                EvaluationRegime::Recalibrated(statistics) => Regime::Given(&statistics.sums[group]),
             };
-            let regime = match (&recalibrated, regime) {
-                (Some(statistics), _) => Regime::Given(statistics),
-                (None, EvaluationRegime::Batch) => Regime::Batch,
-                (None, _) => Regime::Running,
-            };
-            let empty = ChildEvaluation { loss: 0.0, correct: 0, images: 0, predictions: Vec::new() };
-            let mut group = vec![empty; *children];
-            for batch in batches {
-                let network = &plan.model.network;
-                let evaluation = self.executor.evaluate(network, lane_plan, *batch, &state.weights, regime);
-                for (child, head) in group.iter_mut().zip(evaluation.heads) {
-                    child.loss += head.loss_sum;
-                    child.correct += head.correct;
-                    child.images += batch.labels.len() as u32;
-                    child.predictions.extend(head.predictions);
-                }
+            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, regime);
+            for (child, head) in results.by_ref().take(*children).zip(evaluation.heads) {
+                child.loss_sum += head.loss_sum;
+                child.correct += head.correct;
+                child.images += batch.labels.len() as u32;
+                child.predictions.extend(head.predictions);
             }
-            group.iter_mut().for_each(|child| child.loss /= f64::from(child.images));
-            evaluations.extend(group);
         }
-        evaluations
     }
 
-    /// Plain means of the batch means and of the unbiased batch variances over the mini-batches.
-    fn recalibrate(
+    /// Adds one of `batches` mini-batches to the plain means of the batch means and of the unbiased batch variances.
+    pub fn recalibrate(
         &self,
         plan: &EvaluationPlan,
-        lane_plan: &LanePlan,
         state: &State<E::Real>,
-        batches: &[MiniBatch<'_, E::Real>],
-    ) -> Vec<Option<BatchStatistics>> {
-        let mut sums: Vec<Option<BatchStatistics>> = vec![None; lane_plan.graph.values.len()];
-        let share = 1.0 / batches.len() as f64;
-        for batch in batches {
+        batch: MiniBatch<'_, E::Real>,
+        batches: usize,
+        recalibrated: &mut Recalibrated,
+    ) {
+        let share = 1.0 / batches as f64;
+        for ((lane_plan, _), sums) in plan.groups.iter().zip(&mut recalibrated.sums) {
             let network = &plan.model.network;
-            let evaluation = self.executor.evaluate(network, lane_plan, *batch, &state.weights, Regime::Batch);
+            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, Regime::Batch);
             for (sum, statistics) in sums.iter_mut().zip(evaluation.statistics) {
                 let Some(statistics) = statistics else { continue };
                 let channels = statistics.mean.len();
@@ -122,6 +136,5 @@ impl<E: Executor> Host<E> {
                 add(&mut sum.variance, &statistics.unbiased_variance());
             }
         }
-        sums
     }
 }

@@ -9,17 +9,22 @@ use crate::space::Child;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime};
+pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Recalibrated};
 pub use step::{LaneLoss, Reduce, ReplicaStep};
 
 /// Plans of single children that are kept; beyond it the cache starts anew.
 const MOST_PLANS: usize = 4096;
 
+/// The model's address, and the child.
+type PlanKey = (usize, Child);
+
+/// The plan, and the model, so that its address stays its own.
+type CachedPlan = (Arc<LanePlan>, Arc<Model>);
+
 /// A backend whose banks lie in host memory.
 pub struct Host<E> {
     pub executor: E,
-    /// By the model's address (which the entry keeps alive) and the child.
-    plans: Mutex<HashMap<(usize, Child), (Arc<Model>, Arc<LanePlan>)>>,
+    plans: Mutex<HashMap<PlanKey, CachedPlan>>,
 }
 
 impl<E: Executor> Host<E> {
@@ -28,13 +33,14 @@ impl<E: Executor> Host<E> {
     }
 
     /// The training plan of one child of a model.
-    fn training_plan(&self, model: &Arc<Model>, child: &Child) -> Arc<LanePlan> {
+    pub fn training_plan(&self, model: &Arc<Model>, child: &Child) -> Arc<LanePlan> {
         let key = (Arc::as_ptr(model) as usize, child.clone());
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if plans.len() >= MOST_PLANS {
             plans.clear();
         }
-        let make = || (model.clone(), Arc::new(LanePlan::training(&model.network, model.graph(std::slice::from_ref(child)))));
-        plans.entry(key).or_insert_with(make).1.clone()
+        let make =
+            || (model.clone(), Arc::new(LanePlan::training(&model.network, model.graph(std::slice::from_ref(child)))));
+        plans.entry(key).or_insert_with(make).0.clone()
     }
 }

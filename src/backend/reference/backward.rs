@@ -133,7 +133,8 @@ impl Tape<'_> {
         for &value in inputs {
             let channels = self.channels(value);
             if value != Graph::IMAGE {
-                let part: Vec<f64> = dx.chunks(total).flat_map(|pixel| &pixel[start..start + channels]).copied().collect();
+                let part: Vec<f64> =
+                    dx.chunks(total).flat_map(|pixel| &pixel[start..start + channels]).copied().collect();
                 accumulate(&mut gradients.values[value], &part);
             }
             start += channels;

@@ -1,8 +1,8 @@
 //! Forward pass of the reference.
 
 use super::Tape;
-use crate::backend::executor::{BatchStatistics, MiniBatch, Regime};
 use crate::backend::LanePlan;
+use crate::backend::executor::{BatchStatistics, MiniBatch, Regime};
 use crate::network::{Bank, Network};
 use crate::ops::{Operation, convolution, depthwise, head, node, normalization, pool};
 use crate::plan::{Gates, Graph, StageKind, ValueId};
@@ -48,8 +48,12 @@ pub(super) fn run<'a>(
                     (Some(gate), Some(gates)) => gates.0[gate.slot][gate.candidate],
                     _ => 1.0,
                 };
-                let terms: Vec<(&[f64], f64)> =
-                    stage.inputs.iter().zip(references).map(|(value, gate)| (tape.seen(*value), weight(gate))).collect();
+                let terms: Vec<(&[f64], f64)> = stage
+                    .inputs
+                    .iter()
+                    .zip(references)
+                    .map(|(value, gate)| (tape.seen(*value), weight(gate)))
+                    .collect();
                 let shape = stage.output.map(|value| plan.graph.values[value].shape);
                 let len = shape.map_or(0, |shape| batch.labels.len() * shape.pixels() * shape.channels);
                 node::reference::forward(&terms, len)

@@ -64,12 +64,26 @@ impl Tape<'_> {
 impl Executor for Reference {
     type Real = f64;
 
+    fn arithmetic(&self) -> String {
+        "reference f64".to_owned()
+    }
+
+    fn training_bytes(&self, plans: &[&LanePlan], lanes: usize, images: usize) -> usize {
+        // Every value stored, normalized and with its gradient, and as many again on the way; rows of all lanes.
+        let held = plans.iter().map(|plan| value_elements(plan)).max().unwrap_or(0) * images;
+        let row = plans.iter().map(|plan| plan.row_len).max().unwrap_or(0);
+        (4 * held + lanes * row) * size_of::<f64>()
+    }
+
+    fn evaluation_bytes(&self, plan: &LanePlan, images: usize) -> usize {
+        2 * value_elements(plan) * images * size_of::<f64>()
+    }
+
     fn train(&self, lanes: &[TrainLane<'_, f64>]) -> Vec<TrainResult<f64>> {
         lanes
             .iter()
             .map(|lane| {
-                let tape =
-                    forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
+                let tape = forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
                 backward::run(tape, lane.gates)
             })
             .collect()
@@ -87,6 +101,11 @@ impl Executor for Reference {
         let heads = tape.heads.iter().map(|head| result(head, batch.labels)).collect();
         Evaluation { heads, statistics: tape.statistics }
     }
+}
+
+/// Numbers of all values of one image.
+fn value_elements(plan: &LanePlan) -> usize {
+    plan.graph.values.iter().map(|value| value.shape.pixels() * value.shape.channels).sum()
 }
 
 fn result(head: &head::Forward, labels: &[u8]) -> HeadResult {

@@ -19,13 +19,15 @@ fn depthwise(op: &DepthwiseSeparable, x: &[f64], weights: &[f64]) -> Vec<f64> {
     let (channels, count) = (op.input.channels, op.window.taps());
     let images = x.len() / (op.input.pixels() * channels);
     let mut h = vec![0.0; images * op.output.pixels() * channels];
-    h.par_chunks_mut(op.output.pixels() * channels).zip(x.par_chunks(op.input.pixels() * channels)).for_each(|(h, x)| {
-        for (pixel, tap, source) in taps(op.window, op.input, op.output) {
-            for channel in 0..channels {
-                h[pixel * channels + channel] += weights[channel * count + tap] * x[source * channels + channel];
+    h.par_chunks_mut(op.output.pixels() * channels).zip(x.par_chunks(op.input.pixels() * channels)).for_each(
+        |(h, x)| {
+            for (pixel, tap, source) in taps(op.window, op.input, op.output) {
+                for channel in 0..channels {
+                    h[pixel * channels + channel] += weights[channel * count + tap] * x[source * channels + channel];
+                }
             }
-        }
-    });
+        },
+    );
     h
 }
 

@@ -29,7 +29,11 @@ pub fn forward(x: &[f64], pixels: usize, channels: usize, weights: &[f64], bias:
             .map(|(row, bias)| bias + row.iter().zip(pooled).map(|(w, p)| w * p).sum::<f64>())
             .collect();
         let mut best = 0;
-        (1..scores.len()).for_each(|class| if scores[class] > scores[best] { best = class });
+        (1..scores.len()).for_each(|class| {
+            if scores[class] > scores[best] {
+                best = class
+            }
+        });
         let largest = scores[best];
         let total: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
         losses.push(total.ln() + largest - scores[usize::from(*label)]);

@@ -27,19 +27,21 @@ pub fn forward(op: &Pool, x: &[f64]) -> Vec<f64> {
     let channels = op.input.channels;
     let images = x.len() / (op.input.pixels() * channels);
     let mut y = vec![0.0; images * op.output.pixels() * channels];
-    y.par_chunks_mut(op.output.pixels() * channels).zip(x.par_chunks(op.input.pixels() * channels)).for_each(|(y, x)| {
-        for (pixel, y) in y.chunks_mut(channels).enumerate() {
-            let sources = sources(op, pixel);
-            for (channel, y) in y.iter_mut().enumerate() {
-                *y = match op.kind {
-                    PoolKind::Max => x[argmax(x, &sources, channels, channel) * channels + channel],
-                    PoolKind::Average => {
-                        sources.iter().map(|s| x[s * channels + channel]).sum::<f64>() / sources.len() as f64
-                    }
-                };
+    y.par_chunks_mut(op.output.pixels() * channels).zip(x.par_chunks(op.input.pixels() * channels)).for_each(
+        |(y, x)| {
+            for (pixel, y) in y.chunks_mut(channels).enumerate() {
+                let sources = sources(op, pixel);
+                for (channel, y) in y.iter_mut().enumerate() {
+                    *y = match op.kind {
+                        PoolKind::Max => x[argmax(x, &sources, channels, channel) * channels + channel],
+                        PoolKind::Average => {
+                            sources.iter().map(|s| x[s * channels + channel]).sum::<f64>() / sources.len() as f64
+                        }
+                    };
+                }
             }
-        }
-    });
+        },
+    );
     y
 }
 

@@ -9,8 +9,9 @@ pub use child_order::ChildOrder;
 pub use error::ConfigError;
 pub use load::{built_in_names, from_text, load};
 pub use sections::{
-    CheckpointConfig, DataConfig, DataOrder, EvaluationConfig, InterferenceConfig, MiniBatches, NetworkConfig, NormRegime,
-    OptimizerConfig, Precision, RateSchedule, ScheduleUnit, SeedConfig, StartConfig, StepChildren, StepConfig,
+    CheckpointConfig, DataConfig, DataOrder, EvaluationConfig, InterferenceConfig, MiniBatches, NetworkConfig,
+    NormRegime, OptimizerConfig, Precision, RateSchedule, ScheduleUnit, SeedConfig, StartConfig, StepChildren,
+    StepConfig,
 };
 
 use crate::data::Augmentation;
@@ -91,7 +92,10 @@ impl RunConfig {
         self.optimizer.validate()?;
         self.evaluation.validate()?;
         if self.checkpoint.every_steps == Some(0) {
-            return problem("checkpoint.every_steps", "must be at least 1; leave it out to keep only the last checkpoint");
+            return problem(
+                "checkpoint.every_steps",
+                "must be at least 1; leave it out to keep only the last checkpoint",
+            );
         }
         Ok(())
     }

@@ -239,7 +239,10 @@ impl OptimizerConfig {
             return problem("optimizer.momentum", format!("must be at least 0 and below 1, not {}", self.momentum));
         }
         if let Some(clip) = self.clip_norm.filter(|clip| !clip.is_finite() || *clip <= 0.0) {
-            return problem("optimizer.clip_norm", format!("must be above 0, not {clip}; leave it out for no clipping"));
+            return problem(
+                "optimizer.clip_norm",
+                format!("must be above 0, not {clip}; leave it out for no clipping"),
+            );
         }
         Ok(())
     }

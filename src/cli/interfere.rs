@@ -1,0 +1,168 @@
+//! `crosstalk interfere`.
+
+use super::device::{DeviceArguments, DeviceTask};
+use super::eval::{free_file, run_folder, trainer_at};
+use super::progress::bar;
+use crate::backend::Executor;
+use crate::records::write_parquet;
+use crate::report::{HeatMap, Table, heat_map};
+use crate::study::{Interference, measure};
+use crate::train::config::NormRegime;
+use crate::train::{Checkpoint, Evaluator, Trainer};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Children up to which the matrix is printed.
+const MOST_PRINTED: usize = 16;
+
+#[derive(Args)]
+pub struct InterfereArguments {
+    /// A run folder (its newest checkpoint), a checkpoint's folder, or its .safetensors file.
+    run: PathBuf,
+    /// Children: `all`, `every:N` or a list with commas.
+    #[arg(long, default_value = "every:16")]
+    children: String,
+    /// Regimes of batch normalization, with commas: running, batch, recalibrated.
+    #[arg(long, value_delimiter = ',', default_value = "running")]
+    norm: Vec<NormRegime>,
+    #[arg(long, default_value_t = 0)]
+    replica: u32,
+    /// Folder for the results; the run folder unless given.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+pub fn run(arguments: InterfereArguments) -> anyhow::Result<ExitCode> {
+    let checkpoint = Checkpoint::read(&arguments.run, arguments.replica)?;
+    let folder = match arguments.out {
+        Some(path) => path,
+        None => run_folder(&checkpoint.path)?.to_owned(),
+    };
+    let InterfereArguments { children, norm, device, .. } = arguments;
+    device.run(checkpoint.config.precision, Interfere { checkpoint, children, norms: norm, folder })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Interfere {
+    checkpoint: Checkpoint,
+    children: String,
+    norms: Vec<NormRegime>,
+    folder: PathBuf,
+}
+
+impl DeviceTask for Interfere {
+    type Output = ();
+
+    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
+        let mut trainer = trainer_at(&self.checkpoint, executor)?;
+        let (norms, folder) = (self.norms.as_slice(), self.folder.as_path());
+        let replica = self.checkpoint.replica;
+        let measurement = Measurement { children: &self.children, norms, replica, folder };
+        measure_and_report(&mut trainer, &measurement)?;
+        println!("state {}", trainer.hash());
+        Ok(())
+    }
+}
+
+/// What to measure and where to write it.
+pub struct Measurement<'a> {
+    pub children: &'a str,
+    pub norms: &'a [NormRegime],
+    /// Number of the trainer's first replica in its run.
+    pub replica: u32,
+    pub folder: &'a Path,
+}
+
+/// Measures the trainer's first replica; prints matrix and summary; writes `interference/*.parquet` and `plots/*.svg`.
+pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurement) -> anyhow::Result<()> {
+    let setup = trainer.setup.clone();
+    let evaluator = Evaluator::new(&setup, setup.children(what.children)?);
+    let norms = if what.norms.is_empty() { &setup.config.evaluation.norm } else { what.norms };
+    let progress = bar(evaluator.children.len() as u64, "children stepped");
+    let mut interference = measure(trainer, 0, &evaluator, norms, &mut |rows| progress.set_position(rows as u64))?;
+    progress.finish_and_clear();
+    interference.replica = what.replica;
+    let format = |child: &crate::space::Child| setup.space().format_child(child);
+    let path = free_file(&what.folder.join("interference"), interference.step, "parquet")?;
+    write_parquet(&path, &interference.records(format))?;
+    let names: Vec<String> = interference.children.iter().map(format).collect();
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let plots = what.folder.join("plots");
+    std::fs::create_dir_all(&plots).map_err(|cause| anyhow::anyhow!("cannot create {}: {cause}", plots.display()))?;
+    let mut written = vec![path];
+    for (index, (norm, _, _)) in interference.norms.iter().enumerate() {
+        print_matrix(&interference, index, &names);
+        print_summary(&interference, index);
+        let svg = plots.join(format!("interference-{stem}-{}.svg", norm.name()));
+        draw(&svg, &interference, index, &names)?;
+        written.push(svg);
+    }
+    println!();
+    written.iter().for_each(|path| println!("Stored in {}", path.display()));
+    Ok(())
+}
+
+fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
+    let (regime, _, _) = &interference.norms[norm];
+    println!(
+        "\nInterference at step {} under {} statistics: change of the loss x 1000 of the child in the column after a step on the child in the row",
+        interference.step,
+        regime.name()
+    );
+    if names.len() > MOST_PRINTED {
+        println!("({} children: see the files)", names.len());
+        return;
+    }
+    let mut table = Table::new(std::iter::once(String::new()).chain(names.iter().cloned()));
+    for (row, changes) in interference.loss_changes(norm).iter().enumerate() {
+        let label = names.get(row).cloned().unwrap_or_else(|| "zero gradient".to_owned());
+        table.row(std::iter::once(label).chain(changes.iter().map(|change| format!("{:+.1}", 1e3 * change))));
+    }
+    print!("{table}");
+}
+
+fn print_summary(interference: &Interference, norm: usize) {
+    println!("\nMean change by number of shared candidates (most shared: the child's own step):");
+    let mut table = Table::new(
+        ["shared", "pairs", "loss x 1000", "loss beyond zero gradient x 1000", "accuracy points"].map(str::to_owned),
+    );
+    for summary in interference.by_shared_candidates(norm) {
+        table.row([
+            summary.shared.to_string(),
+            summary.pairs.to_string(),
+            format!("{:+.2}", 1e3 * summary.loss_change),
+            format!("{:+.2}", 1e3 * summary.loss_change_beyond_zero),
+            format!("{:+.2}", 1e2 * summary.accuracy_change),
+        ]);
+    }
+    print!("{table}");
+}
+
+fn draw(path: &Path, interference: &Interference, norm: usize, names: &[String]) -> anyhow::Result<()> {
+    let (regime, evaluated, _) = &interference.norms[norm];
+    let images = evaluated.first().map_or(0, |child| child.images);
+    let mut rows = names.to_vec();
+    rows.push("zero gradient".to_owned());
+    let map = HeatMap {
+        title: "Interference: what a step on one child does to the others".to_owned(),
+        subtitle: format!(
+            "step {}, learning rate {}, mini-batch {}, {} statistics, {images} evaluation images",
+            interference.step,
+            interference.learning_rate,
+            interference.mini_batch,
+            regime.name()
+        ),
+        row_axis: "child that stepped".to_owned(),
+        column_axis: "evaluated child".to_owned(),
+        row_labels: rows,
+        column_labels: names.to_vec(),
+        values: interference.loss_changes(norm),
+        value_label: "change of the loss (nats an image)".to_owned(),
+        last_row_apart: true,
+        ..HeatMap::default()
+    };
+    Ok(heat_map(path, &map)?)
+}

@@ -1,0 +1,41 @@
+//! Progress on the terminal: nothing where standard error is none.
+
+use crate::train::Observer;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Instant;
+
+/// A bar of `length` parts; `unit` says of what.
+pub fn bar(length: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
+    match ProgressStyle::with_template(&template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Steps of a run, with images a second and the loss.
+pub struct TrainingBar {
+    bar: ProgressBar,
+    began: Instant,
+}
+
+impl TrainingBar {
+    pub fn new(steps: u64) -> Self {
+        Self { bar: bar(steps, "steps"), began: Instant::now() }
+    }
+}
+
+impl Observer for TrainingBar {
+    fn step(&mut self, done: u64, _all: u64, images: u64, loss: f64) {
+        let images_per_second = images as f64 / self.began.elapsed().as_secs_f64();
+        self.bar.set_message(format!("{images_per_second:.0} images/s  loss {loss:.4}"));
+        self.bar.set_position(done);
+    }
+}
+
+impl Drop for TrainingBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

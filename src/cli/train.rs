@@ -1,0 +1,203 @@
+//! `crosstalk train`.
+
+use super::device::{DeviceArguments, DeviceTask};
+use super::interfere::{Measurement, measure_and_report};
+use super::progress::TrainingBar;
+use super::results::ranking;
+use crate::backend::Executor;
+use crate::data::Source;
+use crate::train::config::{self, ChildOrder, RateSchedule, RunConfig, StartConfig, StepChildren};
+use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, peak_bytes};
+use anyhow::{Context, ensure};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Args)]
+pub struct TrainArguments {
+    /// A preset (quick, paper, fashion) or a TOML file.
+    #[arg(required_unless_present_any = ["from", "resume"])]
+    config: Option<String>,
+    /// Data set: digits, cifar10:PATH or idx:FOLDER.
+    #[arg(long)]
+    data: Option<Source>,
+    /// Override a key, for example optimizer.learning_rate=0.05; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Train these children only, in this order: a list with commas, `all` or `every:N`.
+    #[arg(long)]
+    children: Option<String>,
+    /// Updates, instead of the configured length.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Go on from a checkpoint of ours (weights, momentum, data stream; constant learning rate), or, with a preset or file, start
+    /// from the weights of any .safetensors file with official names.
+    #[arg(long, value_name = "CHECKPOINT")]
+    from: Option<PathBuf>,
+    /// Go on with a run that was stopped.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "children", "steps", "from", "out"])]
+    resume: Option<PathBuf>,
+    /// Run folder; it must not exist. `runs/NAME` unless given, then `runs/NAME-2` ...
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Print the resolved configuration and stop.
+    #[arg(long)]
+    print_config: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+pub fn run(arguments: TrainArguments) -> anyhow::Result<ExitCode> {
+    let config = match &arguments.resume {
+        Some(folder) => Run::<crate::backend::cpu::Cpu>::config(folder)?,
+        None => resolve(&arguments)?,
+    };
+    let precision = config.precision;
+    let setup = Arc::new(Setup::new(config)?);
+    if arguments.print_config {
+        print!("{}", setup.config.to_toml()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    arguments.device.run(precision, Train { setup, out: arguments.out, resume: arguments.resume })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration that the arguments describe.
+fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
+    let mut assignments = Vec::new();
+    if let Some(source) = &arguments.data {
+        assignments.push(format!("data.source={:?}", source.to_string()));
+    }
+    if let Some(steps) = arguments.steps {
+        assignments.push(format!("steps={steps}"));
+    }
+    assignments.extend(arguments.set.iter().cloned());
+    let mut config = match (&arguments.config, &arguments.from) {
+        (Some(name), from) => {
+            let mut config = config::load(name, &assignments)?;
+            config.start = from.clone().map(|from| StartConfig { from, step: 0, mini_batches: 0 }).or(config.start);
+            config
+        }
+        (None, Some(from)) => going_on(from, &assignments)?,
+        (None, None) => anyhow::bail!("name a preset, a TOML file, --from or --resume"),
+    };
+    if let Some(text) = &arguments.children {
+        let space = crate::space::Space::load(&config.network.space)?;
+        let children = space.parse_children(text)?;
+        config.step.children = StepChildren::Cycle;
+        config.step.lanes = None;
+        config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
+    }
+    Ok(config)
+}
+
+/// The configuration that goes on from a checkpoint, at the constant rate of its last step.
+fn going_on(from: &Path, assignments: &[String]) -> anyhow::Result<RunConfig> {
+    let checkpoint = Checkpoint::read(from, 0)?;
+    let mut config = checkpoint.config;
+    config.name = format!("{}-from-{}", config.name, checkpoint.step);
+    config.replicas = 1;
+    config.optimizer.schedule = RateSchedule::Constant;
+    config.optimizer.learning_rate = checkpoint.learning_rate.unwrap_or(config.optimizer.learning_rate);
+    let [init, data, order] = config.seed.of(checkpoint.replica);
+    (config.seed.init, config.seed.data, config.seed.order) = (Some(init), Some(data), Some(order));
+    config.interference.children = None;
+    let (step, mini_batches) = (checkpoint.step, checkpoint.mini_batches);
+    config.start = Some(StartConfig { from: checkpoint.path, step, mini_batches });
+    Ok(config::from_text(&config.to_toml()?, &from.display().to_string(), assignments)?)
+}
+
+struct Train {
+    setup: Arc<Setup>,
+    out: Option<PathBuf>,
+    resume: Option<PathBuf>,
+}
+
+impl DeviceTask for Train {
+    type Output = ();
+
+    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
+        let trainer = Trainer::new(self.setup, executor)?;
+        let run = match &self.resume {
+            Some(folder) => {
+                ensure!(!Run::<E>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
+                Run::resume(folder, trainer)?
+            }
+            None => Run::create(trainer, self.out.as_deref())?,
+        };
+        describe(&run);
+        let last = run.trainer.last_step();
+        let left = last - run.trainer.step;
+        let folder = run.folder.clone();
+        let mut bar = TrainingBar::new(left);
+        let (mut run, summary) =
+            run.train(&mut bar).with_context(|| format!("the run in {} stopped", folder.display()))?;
+        drop(bar);
+        if summary.images > 0 {
+            let rate = summary.images as f64 / summary.seconds;
+            println!("{} images in {:.1} s: {rate:.0} images/s, evaluation included", summary.images, summary.seconds);
+        }
+        for replica in 0..run.trainer.replicas.len() {
+            let rows: Vec<_> =
+                run.last_evaluation.iter().filter(|row| row.replica == replica as u32).cloned().collect();
+            if !rows.is_empty() {
+                println!("\nChildren after step {} (replica {replica}):", summary.steps);
+                print!("{}", ranking(&rows, 64));
+            }
+        }
+        let interference = run.trainer.setup.config.interference.clone();
+        if let Some(children) = &interference.children {
+            let measurement = Measurement { children, norms: &interference.norm, replica: 0, folder: &run.folder };
+            measure_and_report(&mut run.trainer, &measurement)?;
+        }
+        let hashes = run.trainer.replica_hashes();
+        run.finish(&summary)?;
+        if let Some(peak) = peak_bytes() {
+            println!("\nPeak memory {:.1} MiB", mebibytes(peak));
+        }
+        println!("Stored in {}", folder.display());
+        if hashes.len() > 1 {
+            hashes.iter().enumerate().for_each(|(replica, hash)| println!("replica {replica} state {hash}"));
+        }
+        println!("state {}", summary.state_hash);
+        Ok(())
+    }
+}
+
+fn describe<E: Executor>(run: &Run<E>) {
+    let trainer = &run.trainer;
+    let config = &trainer.setup.config;
+    let split = &trainer.setup.split;
+    println!(
+        "{}: {} on {}, {} training and {} evaluation images, {} parameters, {} replica(s)",
+        config.name,
+        config.network.space,
+        config.data.source,
+        split.training.len(),
+        split.evaluation.len(),
+        trainer.setup.model.network.parameter_count(),
+        config.replicas,
+    );
+    println!(
+        "Steps {} to {}, {} an epoch, on {} with {} thread(s)",
+        trainer.step,
+        trainer.last_step(),
+        trainer.steps_per_epoch(),
+        trainer.host.executor.arithmetic(),
+        rayon::current_num_threads(),
+    );
+    let memory = MemoryPlan::new(trainer, run.evaluator.as_ref());
+    println!(
+        "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation",
+        mebibytes(memory.peak()),
+        mebibytes(memory.resident),
+        mebibytes(memory.mini_batches),
+        mebibytes(memory.training),
+        mebibytes(memory.evaluation),
+    );
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

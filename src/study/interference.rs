@@ -1,0 +1,155 @@
+//! The interference matrix: how a step on one child changes the others.
+//!
+//! From one snapshot (weights, momentum, buffers) and one mini-batch for all: `I[i, j]` is the loss and accuracy of child j on the
+//! evaluation images after a step on child i, minus before. One more row is a step with gradient zero: momentum and weight decay
+//! alone; it runs no forward pass, so buffers stay.
+
+use crate::backend::Executor;
+use crate::backend::host::{ChildEvaluation, ReplicaStep};
+use crate::network::State;
+use crate::records::InterferenceRecord;
+use crate::space::Child;
+use crate::train::config::NormRegime;
+use crate::train::{Evaluator, TrainError, Trainer};
+
+/// The matrices of one snapshot under one or several regimes.
+pub struct Interference {
+    pub step: u64,
+    pub replica: u32,
+    pub mini_batch: u64,
+    pub learning_rate: f64,
+    pub children: Vec<Child>,
+    /// Regime, evaluations before, and evaluations after a step on each child and after the step with gradient zero.
+    pub norms: Vec<(NormRegime, Vec<ChildEvaluation>, Vec<Vec<ChildEvaluation>>)>,
+}
+
+/// Mean changes over the pairs that share a number of candidates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SharedSummary {
+    pub shared: usize,
+    /// Ordered pairs of different children.
+    pub pairs: usize,
+    pub loss_change: f64,
+    /// Less the change after the step with gradient zero.
+    pub loss_change_beyond_zero: f64,
+    pub accuracy_change: f64,
+}
+
+/// Measures the evaluator's children in one replica. The trainer's own state stays as it is. `stepped` hears after every row how
+/// many are done.
+///
+/// # Errors
+/// A mini-batch that is not there, or a loss that is not finite.
+pub fn measure<E: Executor>(
+    trainer: &mut Trainer<E>,
+    replica: usize,
+    evaluator: &Evaluator,
+    norms: &[NormRegime],
+    stepped: &mut dyn FnMut(usize),
+) -> Result<Interference, TrainError> {
+    let number = trainer.mini_batches;
+    let batch = trainer.mini_batch(replica, number)?;
+    let rate = trainer.last_rate.unwrap_or_else(|| trainer.learning_rate());
+    let sgd = trainer.setup.config.optimizer.sgd();
+    let (setup, host) = (trainer.setup.clone(), &trainer.host);
+    let snapshot = &trainer.replicas[replica].state;
+    let data_seed = trainer.replicas[replica].data_seed;
+    let evaluate = |state: &State<E::Real>| -> Vec<Vec<ChildEvaluation>> {
+        norms.iter().map(|norm| evaluator.evaluate(host, state, *norm, data_seed)).collect()
+    };
+    let before = evaluate(snapshot);
+    let mut after = Vec::new();
+    for (row, child) in evaluator.children.iter().enumerate() {
+        let mut state = snapshot.clone();
+        let lanes = vec![(child.clone(), batch.view())];
+        let reduce = setup.config.step.reduce();
+        let step = ReplicaStep { model: &setup.model, state: &mut state, lanes, reduce, sgd, learning_rate: rate };
+        let loss = host.step(&mut [step])[0][0].loss;
+        if !loss.is_finite() {
+            let (step, child) = (trainer.step, setup.space().format_child(child));
+            return Err(TrainError::Loss { step, child, replica: replica as u32, loss });
+        }
+        after.push(evaluate(&state));
+        stepped(row + 1);
+    }
+    let mut state = snapshot.clone();
+    sgd.update(&setup.model, &mut state, Vec::new(), rate);
+    after.push(evaluate(&state));
+    let norms = (norms.iter().zip(before).enumerate())
+        .map(|(index, (norm, before))| (*norm, before, after.iter().map(|row| row[index].clone()).collect()))
+        .collect();
+    let (step, children) = (trainer.step, evaluator.children.clone());
+    Ok(Interference { step, replica: replica as u32, mini_batch: number, learning_rate: rate, children, norms })
+}
+
+impl Interference {
+    /// One record an entry, regime by regime, row by row, the step with gradient zero last.
+    pub fn records(&self, format: impl Fn(&Child) -> String) -> Vec<InterferenceRecord> {
+        let mut records = Vec::new();
+        for (norm, before, rows) in &self.norms {
+            for (row, after) in rows.iter().enumerate() {
+                let stepped = self.children.get(row);
+                for ((evaluated, before), after) in self.children.iter().zip(before).zip(after) {
+                    records.push(InterferenceRecord {
+                        step: self.step,
+                        replica: self.replica,
+                        mini_batch: self.mini_batch,
+                        learning_rate: self.learning_rate,
+                        stepped_child: stepped.map(&format),
+                        evaluated_child: format(evaluated),
+                        norm: norm.name().to_owned(),
+                        shared_candidates: stepped.map_or(0, |child| child.shared_candidates(evaluated)) as u32,
+                        loss_before: before.loss(),
+                        loss_after: after.loss(),
+                        loss_change: after.loss() - before.loss(),
+                        accuracy_before: before.accuracy(),
+                        accuracy_after: after.accuracy(),
+                        accuracy_change: after.accuracy() - before.accuracy(),
+                        images: after.images,
+                    });
+                }
+            }
+        }
+        records
+    }
+
+    /// Changes of the loss, `[row][column]`, the step with gradient zero last.
+    pub fn loss_changes(&self, norm: usize) -> Vec<Vec<f64>> {
+        let (_, before, rows) = &self.norms[norm];
+        rows.iter().map(|row| row.iter().zip(before).map(|(a, b)| a.loss() - b.loss()).collect()).collect()
+    }
+
+    /// Changes of the accuracy, likewise.
+    pub fn accuracy_changes(&self, norm: usize) -> Vec<Vec<f64>> {
+        let (_, before, rows) = &self.norms[norm];
+        rows.iter().map(|row| row.iter().zip(before).map(|(a, b)| a.accuracy() - b.accuracy()).collect()).collect()
+    }
+
+    /// Mean changes by number of shared candidates, fewest first; the diagonal (a child's own step) comes last.
+    pub fn by_shared_candidates(&self, norm: usize) -> Vec<SharedSummary> {
+        let (loss, accuracy) = (self.loss_changes(norm), self.accuracy_changes(norm));
+        let zero = &loss[self.children.len()];
+        let edges = self.children[0].0.len();
+        let mut summaries = Vec::new();
+        for shared in 0..=edges {
+            let pairs: Vec<(usize, usize)> = (0..self.children.len())
+                .flat_map(|i| (0..self.children.len()).map(move |j| (i, j)))
+                .filter(|(i, j)| self.children[*i].shared_candidates(&self.children[*j]) == shared)
+                .collect();
+            if pairs.is_empty() {
+                continue;
+            }
+            let mean = |value: &dyn Fn(usize, usize) -> f64| {
+                pairs.iter().map(|(i, j)| value(*i, *j)).sum::<f64>() / pairs.len() as f64
+            };
+            summaries.push(SharedSummary {
+                shared,
+                pairs: pairs.len(),
+                loss_change: mean(&|i, j| loss[i][j]),
+                loss_change_beyond_zero: mean(&|i, j| loss[i][j] - zero[j]),
+                accuracy_change: mean(&|i, j| accuracy[i][j]),
+            });
+        }
+        summaries
+    }
+}

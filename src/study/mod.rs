@@ -1,0 +1,5 @@
+//! Experiments on trained supernets.
+
+mod interference;
+
+pub use interference::{Interference, SharedSummary, measure};

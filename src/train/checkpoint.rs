@@ -1,0 +1,216 @@
+//! Checkpoints: one `.safetensors` file a replica, in a folder named by the step.
+
+use super::config::{RunConfig, from_text};
+use super::{Setup, TrainError};
+use crate::files::FileError;
+use crate::network::{Model, State, Tensors, export_momentum, export_parameters, import_parameters};
+use crate::tensor::Real;
+use crate::tensors::TensorFile;
+use std::path::{Path, PathBuf};
+
+const FORMAT: &str = "crosstalk checkpoint 1";
+const FOLDER: &str = "checkpoints";
+
+/// Where a run stands, beside the tensors.
+#[derive(Clone, Debug)]
+pub struct Position {
+    pub step: u64,
+    pub mini_batches: u64,
+    /// Rate of the last step done.
+    pub learning_rate: Option<f64>,
+    /// What decides the bits.
+    pub arithmetic: String,
+    /// Rows of the run's journals.
+    pub step_rows: u64,
+    pub accuracy_rows: u64,
+}
+
+/// One replica's checkpoint, read.
+pub struct Checkpoint {
+    pub path: PathBuf,
+    pub config: RunConfig,
+    pub replica: u32,
+    pub step: u64,
+    pub mini_batches: u64,
+    pub learning_rate: Option<f64>,
+    pub arithmetic: String,
+    pub step_rows: u64,
+    pub accuracy_rows: u64,
+    tensors: Tensors,
+    state_hash: String,
+}
+
+/// Writes the checkpoint of all replicas; it is there whole or not at all. Returns its folder.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write<T: Real>(
+    run: &Path,
+    setup: &Setup,
+    position: &Position,
+    states: &[&State<T>],
+) -> Result<PathBuf, TrainError> {
+    let parent = run.join(FOLDER);
+    create_folder(&parent)?;
+    let name = format!("step-{:08}", position.step);
+    let (partial, folder) = (parent.join(format!(".{name}.partial")), parent.join(&name));
+    remove_folder(&partial)?;
+    create_folder(&partial)?;
+    for (replica, state) in states.iter().enumerate() {
+        let mut tensors = export_parameters(&setup.model, state);
+        tensors.extend(export_momentum(&setup.model, state));
+        let metadata = [
+            ("format", FORMAT.to_owned()),
+            ("config", setup.config.to_toml()?),
+            ("replica", replica.to_string()),
+            ("step", position.step.to_string()),
+            ("mini_batches", position.mini_batches.to_string()),
+            ("learning_rate", position.learning_rate.map_or_else(String::new, |rate| rate.to_string())),
+            ("arithmetic", position.arithmetic.clone()),
+            ("step_rows", position.step_rows.to_string()),
+            ("accuracy_rows", position.accuracy_rows.to_string()),
+            ("state_hash", state.hash(&setup.model).to_string()),
+        ];
+        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        TensorFile { metadata, tensors }.write(&partial.join(file_name(replica)))?;
+    }
+    // The same step may have been written by a run that was killed before it recorded so.
+    remove_folder(&folder)?;
+    std::fs::rename(&partial, &folder).map_err(|cause| FileError::new("write", &folder, cause))?;
+    let synced = std::fs::File::open(&parent).and_then(|parent| parent.sync_all());
+    synced.map_err(|cause| FileError::new("write", &parent, cause))?;
+    Ok(folder)
+}
+
+/// Removes every checkpoint of a run but the newest, and what a killed run left unfinished.
+///
+/// # Errors
+/// Names the folder that cannot be read or removed.
+pub fn keep_newest(run: &Path) -> Result<(), TrainError> {
+    let parent = run.join(FOLDER);
+    let newest = newest_checkpoint(run)?;
+    for entry in std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))? {
+        let path = entry.map_err(|cause| FileError::new("read", &parent, cause))?.path();
+        if Some(&path) != newest.as_ref() {
+            remove_folder(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The folder of a run's newest checkpoint, if it has one.
+///
+/// # Errors
+/// Names the folder that cannot be read.
+pub fn newest_checkpoint(run: &Path) -> Result<Option<PathBuf>, TrainError> {
+    let parent = run.join(FOLDER);
+    if !parent.is_dir() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))?;
+    let steps = entries.flatten().filter_map(|entry| {
+        let step: u64 = entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?;
+        Some((step, entry.path()))
+    });
+    Ok(steps.max().map(|(_, path)| path))
+}
+
+fn file_name(replica: usize) -> String {
+    format!("replica-{replica}.safetensors")
+}
+
+fn create_folder(path: &Path) -> Result<(), FileError> {
+    std::fs::create_dir_all(path).map_err(|cause| FileError::new("create", path, cause))
+}
+
+fn remove_folder(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path, cause)),
+        _ => Ok(()),
+    }
+}
+
+/// The file that a path means: a run's newest checkpoint, a checkpoint's folder, or the file itself.
+fn resolve(path: &Path, replica: u32) -> Result<PathBuf, TrainError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let folder = if path.join(file_name(0)).is_file() { Some(path.to_owned()) } else { newest_checkpoint(path)? };
+    let folder = folder.ok_or_else(|| TrainError::Checkpoint {
+        path: path.to_owned(),
+        problem: "has no checkpoint; name a run folder, a checkpoint folder or a .safetensors file".to_owned(),
+    })?;
+    Ok(folder.join(file_name(replica as usize)))
+}
+
+/// Reads weights and buffers, and with `momentum` the optimizer's memory, of one of our checkpoints or of any file with official
+/// names.
+///
+/// # Errors
+/// A file that is not there or is damaged, tensors that do not fit.
+pub fn read_weights<T: Real>(
+    model: &Model,
+    path: &Path,
+    momentum: bool,
+    state: &mut State<T>,
+) -> Result<(), TrainError> {
+    let path = resolve(path, 0)?;
+    let mut tensors = TensorFile::read(&path)?.tensors;
+    if !momentum {
+        tensors.retain(|name, _| !name.starts_with("momentum/"));
+    }
+    import_parameters(model, &tensors, state).map_err(|cause| TrainError::Weights { path, cause })
+}
+
+impl Checkpoint {
+    /// Reads one replica's checkpoint. `path` is a run folder (its newest checkpoint), a checkpoint's folder, or the file.
+    ///
+    /// # Errors
+    /// No checkpoint there, a damaged file, a file that is none of ours.
+    pub fn read(path: &Path, replica: u32) -> Result<Self, TrainError> {
+        let path = resolve(path, replica)?;
+        let TensorFile { metadata, tensors } = TensorFile::read(&path)?;
+        let problem = |problem: String| TrainError::Checkpoint { path: path.clone(), problem };
+        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+            return Err(problem(
+                "is not a checkpoint of this program; start from its weights with a preset and --from".to_owned(),
+            ));
+        }
+        let text = |key: &str| metadata.get(key).ok_or_else(|| problem(format!("lacks `{key}`; the file is damaged")));
+        let number = |key: &str| {
+            text(key)?.parse::<u64>().map_err(|_| problem(format!("has no number in `{key}`; the file is damaged")))
+        };
+        Ok(Self {
+            config: from_text(text("config")?, &path.display().to_string(), &[])?,
+            replica: number("replica")? as u32,
+            step: number("step")?,
+            mini_batches: number("mini_batches")?,
+            learning_rate: text("learning_rate")?.parse().ok(),
+            arithmetic: text("arithmetic")?.clone(),
+            step_rows: number("step_rows")?,
+            accuracy_rows: number("accuracy_rows")?,
+            state_hash: text("state_hash")?.clone(),
+            tensors,
+            path,
+        })
+    }
+
+    /// The state, checked against the recorded hash.
+    ///
+    /// # Errors
+    /// Tensors that do not fit the model or were changed.
+    pub fn state<T: Real>(&self, model: &Model) -> Result<State<T>, TrainError> {
+        let mut state = State::zeroed(model);
+        import_parameters(model, &self.tensors, &mut state)
+            .map_err(|cause| TrainError::Weights { path: self.path.clone(), cause })?;
+        let own_precision = self.arithmetic.ends_with(&format!("f{}", T::BITS));
+        if own_precision && state.hash(model).to_string() != self.state_hash {
+            return Err(TrainError::Checkpoint {
+                path: self.path.clone(),
+                problem: "does not have the state that it was written with; the file was changed or is damaged"
+                    .to_owned(),
+            });
+        }
+        Ok(state)
+    }
+}

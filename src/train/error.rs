@@ -1,0 +1,57 @@
+//! What can go wrong in a run.
+
+use crate::data::DataError;
+use crate::files::FileError;
+use crate::network::{ExchangeError, NetworkError};
+use crate::records::RecordError;
+use crate::space::{ChildError, SpaceError};
+use crate::tensors::TensorError;
+use crate::train::config::ConfigError;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    #[error("{}: {cause}", path.display())]
+    Weights { path: PathBuf, cause: ExchangeError },
+    #[error("{}: {problem}", path.display())]
+    Checkpoint { path: PathBuf, problem: String },
+    #[error("{}: {problem}", path.display())]
+    Batches { path: PathBuf, problem: String },
+    #[error(
+        "step {step}: the loss of child {child} (replica {replica}) is {loss}; lower optimizer.learning_rate or set \
+         optimizer.clip_norm. Everything recorded before this step is kept"
+    )]
+    Loss { step: u64, child: String, replica: u32, loss: f64 },
+    #[error("the data set has {found} classes, but network.classes = {classes}; raise it or leave it out")]
+    Classes { found: usize, classes: usize },
+    #[error("`{key}` has {found} numbers, but the images have {channels} channels; give one number a channel")]
+    Pixels { key: &'static str, found: usize, channels: usize },
+    #[error(
+        "fair sampling needs the same number of candidates on every edge, but this space has {counts:?}; use uniform"
+    )]
+    UnevenCandidates { counts: Vec<usize> },
+    #[error("{what} would list {count} children, more than {most}; list the children in step.order")]
+    TooManyChildren { what: &'static str, count: u128, most: u128 },
+    #[error("child {child} has no private copy in this checkpoint; evaluate children that it trained")]
+    NotHeld { child: String },
+    #[error(
+        "a mini-batch of one image and feature maps of one pixel leave nothing to normalize over; raise data.batch"
+    )]
+    OneValue,
+}

@@ -1,0 +1,103 @@
+//! Chosen children on the evaluation images, under a regime of batch normalization.
+
+use super::Setup;
+use super::config::NormRegime;
+use crate::backend::Executor;
+use crate::backend::host::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Host, Recalibrated};
+use crate::network::State;
+use crate::records::AccuracyRecord;
+use crate::rng::{Purpose, Stream};
+use crate::space::Child;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What is evaluated: made once, used for many states.
+pub struct Evaluator {
+    setup: Arc<Setup>,
+    pub children: Vec<Child>,
+    pub plan: EvaluationPlan,
+    images: Range<u32>,
+    batch: u32,
+    recalibration_batches: u32,
+}
+
+impl Evaluator {
+    /// Evaluates `children`, which the model must hold, as the configuration says.
+    pub fn new(setup: &Arc<Setup>, children: Vec<Child>) -> Self {
+        let config = &setup.config.evaluation;
+        let plan = EvaluationPlan::new(&setup.model, &children);
+        let images = setup.split.evaluation.clone();
+        let (batch, recalibration_batches) = (config.batch, config.recalibration_batches);
+        Self { setup: setup.clone(), children, plan, images, batch, recalibration_batches }
+    }
+
+    /// The same on other images.
+    pub fn with_images(self, images: Range<u32>) -> Self {
+        Self { images, ..self }
+    }
+
+    /// Images of the largest mini-batch.
+    pub fn batch_images(&self) -> usize {
+        (self.batch as usize).min(self.images.len()).max(self.setup.config.data.batch as usize)
+    }
+
+    /// One result a child. `data_seed` draws the mini-batches of the recalibration.
+    pub fn evaluate<E: Executor>(
+        &self,
+        host: &Host<E>,
+        state: &State<E::Real>,
+        norm: NormRegime,
+        data_seed: u64,
+    ) -> Vec<ChildEvaluation> {
+        let recalibrated = (norm == NormRegime::Recalibrated).then(|| self.recalibrate(host, state, data_seed));
+        let regime = match (&recalibrated, norm) {
+            (Some(statistics), _) => EvaluationRegime::Recalibrated(statistics),
+            (None, NormRegime::Batch) => EvaluationRegime::Batch,
+            (None, _) => EvaluationRegime::Running,
+        };
+        let mut results = vec![ChildEvaluation::default(); self.children.len()];
+        let images: Vec<u32> = self.images.clone().collect();
+        for images in images.chunks(self.batch as usize) {
+            let batch = self.setup.load(images);
+            host.evaluate(&self.plan, state, batch.view(), regime, &mut results);
+        }
+        results
+    }
+
+    /// Statistics over fixed, unaugmented, training-size mini-batches of training images.
+    fn recalibrate<E: Executor>(&self, host: &Host<E>, state: &State<E::Real>, data_seed: u64) -> Recalibrated {
+        let training = &self.setup.split.training;
+        let order = Stream::new(data_seed, Purpose::Recalibration, 0, 0).permutation(training.len() as u32);
+        let mut images = order.iter().cycle().map(|index| training.start + index);
+        let mut recalibrated = Recalibrated::new(&self.plan);
+        for _ in 0..self.recalibration_batches {
+            let chosen: Vec<u32> = images.by_ref().take(self.setup.config.data.batch as usize).collect();
+            let batch = self.setup.load(&chosen);
+            let batches = self.recalibration_batches as usize;
+            host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated);
+        }
+        recalibrated
+    }
+
+    /// Rows for the record of an evaluation.
+    pub fn records(
+        &self,
+        step: u64,
+        replica: u32,
+        norm: NormRegime,
+        results: &[ChildEvaluation],
+    ) -> Vec<AccuracyRecord> {
+        (self.children.iter().zip(results))
+            .map(|(child, result)| AccuracyRecord {
+                step,
+                replica,
+                child: self.setup.space().format_child(child),
+                norm: norm.name().to_owned(),
+                loss: result.loss(),
+                accuracy: result.accuracy(),
+                correct: result.correct,
+                images: result.images,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,240 @@
+//! A run with its folder: records, checkpoints, evaluation, resume.
+
+use super::checkpoint::{self, Checkpoint, Position};
+use super::config::{RunConfig, from_text};
+use super::{Evaluator, Setup, TrainError, Trainer};
+use crate::backend::Executor;
+use crate::files::{FileError, FolderLock, create_new_folder, free_run_folder, write_bytes_atomically};
+use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+const CONFIG: &str = "run.toml";
+const RESULT: &str = "result.toml";
+
+/// Hears of a run while it goes on.
+pub trait Observer {
+    /// After every step: steps done and in all, images since this process began, mean loss of the step.
+    fn step(&mut self, _done: u64, _all: u64, _images: u64, _loss: f64) {}
+}
+
+/// Hears nothing.
+impl Observer for () {}
+
+/// A run in its folder.
+pub struct Run<E: Executor> {
+    pub folder: PathBuf,
+    pub trainer: Trainer<E>,
+    pub evaluator: Option<Evaluator>,
+    steps: Journal<StepRecord>,
+    accuracy: Journal<AccuracyRecord>,
+    /// Rows of the last evaluation.
+    pub last_evaluation: Vec<AccuracyRecord>,
+    _lock: FolderLock,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    pub steps: u64,
+    pub images: u64,
+    pub seconds: f64,
+    pub state_hash: String,
+}
+
+fn journal_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.journal"))
+}
+
+/// Goes on with a journal. A run that was killed while it ended may have turned one into its Parquet file already: that one becomes
+/// a journal again.
+fn resume_journal<R: Record>(
+    folder: &Path,
+    name: &str,
+    keep: impl Fn(&R) -> bool,
+) -> Result<(Journal<R>, Recovery), TrainError> {
+    let (path, parquet) = (journal_path(folder, name), parquet_path(folder, name));
+    if !path.is_file() && parquet.is_file() {
+        let rows: Vec<R> = read_parquet(&parquet)?;
+        Journal::create(&path)?.append(&rows)?;
+    }
+    Ok(Journal::resume(&path, keep)?)
+}
+
+fn parquet_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.parquet"))
+}
+
+impl<E: Executor> Run<E> {
+    /// Starts a run in a folder of its own: `out`, which must not exist, or the first free of `runs/NAME`, `runs/NAME-2`, ...
+    ///
+    /// # Errors
+    /// A folder that exists or cannot be written.
+    pub fn create(trainer: Trainer<E>, out: Option<&Path>) -> Result<Self, TrainError> {
+        let folder = match out {
+            Some(path) => {
+                create_new_folder(path)?;
+                path.to_owned()
+            }
+            None => free_run_folder(&Path::new("runs").join(&trainer.setup.config.name))?,
+        };
+        let lock = FolderLock::take(&folder)?;
+        write_bytes_atomically(&folder.join(CONFIG), trainer.setup.config.to_toml()?.as_bytes())?;
+        let steps = Journal::create(&journal_path(&folder, "steps"))?;
+        let accuracy = Journal::create(&journal_path(&folder, "accuracy"))?;
+        let evaluator = evaluator(&trainer.setup)?;
+        let mut run = Self { folder, trainer, evaluator, steps, accuracy, last_evaluation: Vec::new(), _lock: lock };
+        // From here on the run can be resumed, wherever it is stopped.
+        run.checkpoint()?;
+        Ok(run)
+    }
+
+    /// The configuration of a run's folder.
+    ///
+    /// # Errors
+    /// A folder without one, or one that does not parse.
+    pub fn config(folder: &Path) -> Result<RunConfig, TrainError> {
+        let path = folder.join(CONFIG);
+        let text = std::fs::read_to_string(&path).map_err(|cause| FileError::new("read", &path, cause))?;
+        Ok(from_text(&text, &path.display().to_string(), &[])?)
+    }
+
+    /// Goes on with a run from its newest checkpoint.
+    ///
+    /// # Errors
+    /// No checkpoint, another backend or instruction set than the run began with, rows that the disk has lost.
+    pub fn resume(folder: &Path, mut trainer: Trainer<E>) -> Result<Self, TrainError> {
+        let lock = FolderLock::take(folder)?;
+        let replicas = trainer.setup.config.replicas;
+        let checkpoints: Vec<Checkpoint> =
+            (0..replicas).map(|replica| Checkpoint::read(folder, replica)).collect::<Result<_, _>>()?;
+        let first = &checkpoints[0];
+        let problem = |problem: String| TrainError::Checkpoint { path: first.path.clone(), problem };
+        let arithmetic = trainer.host.executor.arithmetic();
+        if first.arithmetic != arithmetic {
+            let began = &first.arithmetic;
+            return Err(problem(format!(
+                "was written by {began}, but this would go on with {arithmetic} and other bits; choose --device and --simd to match"
+            )));
+        }
+        trainer.restore(&checkpoints)?;
+        let step = trainer.step;
+        let (steps, found) = resume_journal(folder, "steps", |row: &StepRecord| row.step < step)?;
+        let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step <= step)?;
+        if found.kept_rows != first.step_rows || evaluated.kept_rows != first.accuracy_rows {
+            return Err(problem(format!(
+                "knows of {} and {} recorded rows, but the journals hold {} and {}; the disk has lost some, start the run anew",
+                first.step_rows, first.accuracy_rows, found.kept_rows, evaluated.kept_rows
+            )));
+        }
+        let evaluator = evaluator(&trainer.setup)?;
+        let mut last_evaluation = Journal::read(&journal_path(folder, "accuracy"))?;
+        last_evaluation.retain(|row: &AccuracyRecord| row.step == step);
+        Ok(Self { folder: folder.to_owned(), trainer, evaluator, steps, accuracy, last_evaluation, _lock: lock })
+    }
+
+    /// Whether a run has ended.
+    pub fn has_ended(folder: &Path) -> bool {
+        folder.join(RESULT).is_file()
+    }
+
+    /// Trains to the end, evaluates, and turns the journals into Parquet files.
+    ///
+    /// # Errors
+    /// A loss that is not finite, a disk that is full: what was recorded before is kept, and the run can be resumed.
+    pub fn train(mut self, observer: &mut dyn Observer) -> Result<(Self, RunSummary), TrainError> {
+        let config = self.trainer.setup.config.clone();
+        let (first, last) = (self.trainer.step, self.trainer.last_step());
+        let evaluate_every = [
+            config.evaluation.every_steps,
+            config.evaluation.every_epochs.map(|epochs| epochs * self.trainer.steps_per_epoch()),
+        ];
+        let due = |every: Option<u64>, step: u64| every.is_some_and(|every| step.is_multiple_of(every));
+        let began = Instant::now();
+        let mut images = 0;
+        while self.trainer.step < last {
+            let result = self.trainer.step()?;
+            self.steps.append(&result.records)?;
+            images += result.images;
+            let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
+            let step = self.trainer.step;
+            let ends = step == last;
+            if evaluate_every.iter().any(|every| due(*every, step)) || (ends && config.evaluation.at_end) {
+                self.evaluate()?;
+            }
+            if ends || due(config.checkpoint.every_steps, step) {
+                self.checkpoint()?;
+            }
+            observer.step(step - first, last - first, images, loss);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let state_hash = self.trainer.hash().to_string();
+        let summary = RunSummary { steps: self.trainer.step, images, seconds, state_hash };
+        self.sync()?;
+        Ok((self, summary))
+    }
+
+    /// Turns the journals into Parquet files and writes `result.toml`.
+    ///
+    /// # Errors
+    /// Names the file that cannot be written; calling it again after a resume is safe.
+    pub fn finish(self, summary: &RunSummary) -> Result<(), TrainError> {
+        let Self { folder, trainer, steps, accuracy, .. } = self;
+        let mut result = format!("steps = {}\nstate_hash = \"{}\"\n", summary.steps, summary.state_hash);
+        let hashes: Vec<String> = trainer.replica_hashes().iter().map(|hash| format!("\"{hash}\"")).collect();
+        result.push_str(&format!("replica_hashes = [{}]\n", hashes.join(", ")));
+        steps.finish(&parquet_path(&folder, "steps"))?;
+        accuracy.finish(&parquet_path(&folder, "accuracy"))?;
+        write_bytes_atomically(&folder.join(RESULT), result.as_bytes())?;
+        Ok(())
+    }
+
+    /// Evaluates every replica under every configured regime and records it.
+    fn evaluate(&mut self) -> Result<(), TrainError> {
+        let Some(evaluator) = &self.evaluator else { return Ok(()) };
+        let mut rows = Vec::new();
+        for (number, replica) in self.trainer.replicas.iter().enumerate() {
+            for norm in &self.trainer.setup.config.evaluation.norm {
+                let results = evaluator.evaluate(&self.trainer.host, &replica.state, *norm, replica.data_seed);
+                rows.extend(evaluator.records(self.trainer.step, number as u32, *norm, &results));
+            }
+        }
+        self.accuracy.append(&rows)?;
+        self.last_evaluation = rows;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), TrainError> {
+        self.steps.sync()?;
+        Ok(self.accuracy.sync()?)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), TrainError> {
+        self.sync()?;
+        let trainer = &self.trainer;
+        let position = Position {
+            step: trainer.step,
+            mini_batches: trainer.mini_batches,
+            learning_rate: trainer.last_rate,
+            arithmetic: trainer.host.executor.arithmetic(),
+            step_rows: self.steps.rows(),
+            accuracy_rows: self.accuracy.rows(),
+        };
+        let states: Vec<_> = trainer.replicas.iter().map(|replica| &replica.state).collect();
+        checkpoint::write(&self.folder, &trainer.setup, &position, &states)?;
+        if !trainer.setup.config.checkpoint.keep_all {
+            checkpoint::keep_newest(&self.folder)?;
+        }
+        Ok(())
+    }
+}
+
+fn evaluator(setup: &Arc<Setup>) -> Result<Option<Evaluator>, TrainError> {
+    let config = &setup.config.evaluation;
+    let wanted = config.at_end || config.every_steps.is_some() || config.every_epochs.is_some();
+    if !wanted {
+        return Ok(None);
+    }
+    Ok(Some(Evaluator::new(setup, setup.children(&config.children)?)))
+}

@@ -1,0 +1,121 @@
+//! A configuration made concrete: data, pixel table, network and the copies of its parameters.
+
+use super::TrainError;
+use super::children::{all, listed};
+use super::config::{ConfigError, DataOrder, RunConfig};
+use crate::data::{BatchOrder, BatchStream, Dataset, PixelTable, SplitRanges};
+use crate::network::{Model, Network, NetworkSize, Sharing};
+use crate::space::{Child, Space};
+use crate::tensor::Shape;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What all replicas of a run have in common.
+pub struct Setup {
+    pub config: RunConfig,
+    pub dataset: Dataset,
+    pub table: PixelTable,
+    pub split: SplitRanges,
+    pub model: Arc<Model>,
+    order: BatchOrder,
+}
+
+impl Setup {
+    /// Loads the data and builds the network. Missing numbers of the configuration are filled in, so that it is fully resolved.
+    ///
+    /// # Errors
+    /// Anything that the configuration names and that is not there or does not fit.
+    pub fn new(mut config: RunConfig) -> Result<Self, TrainError> {
+        config.validate()?;
+        let space = Space::load(&config.network.space)?;
+        let dataset = config.data.source.load()?;
+        let shape = Shape::new(dataset.height, dataset.width, dataset.channels);
+        config.augmentation.check(shape)?;
+        let channels = dataset.channels;
+        for (key, numbers) in [("data.mean", &config.data.mean), ("data.std", &config.data.std)] {
+            if let Some(found) = numbers.as_ref().map(Vec::len).filter(|found| *found != channels) {
+                return Err(TrainError::Pixels { key, found, channels });
+            }
+        }
+        let mean = config.data.mean.get_or_insert_with(|| dataset.normalization.mean.clone());
+        let std = config.data.std.get_or_insert_with(|| dataset.normalization.std.clone());
+        let table = PixelTable::new(mean, std)?;
+        let split = config.data.split().ranges(&dataset)?;
+        let classes = *config.network.classes.get_or_insert(dataset.classes);
+        if classes < dataset.classes {
+            return Err(TrainError::Classes { found: dataset.classes, classes });
+        }
+        let channels = *config.network.channels.get_or_insert(space.defaults.channels);
+        let cells = *config.network.cells.get_or_insert(space.defaults.cells);
+        let order = match config.data.order {
+            DataOrder::Shuffled => BatchOrder::Shuffled,
+            DataOrder::File => BatchOrder::File,
+            DataOrder::Explicit => BatchOrder::Explicit(explicit_batches(config.data.batches.as_deref())?),
+        };
+        let network = Network::build(&space, NetworkSize { input: shape, channels, cells, classes })?;
+        if config.data.batch == 1 && network.has_single_pixel_norm() {
+            return Err(TrainError::OneValue);
+        }
+        let sharing = config.network.sharing;
+        let children: Vec<Child> = match (sharing, listed(&space, &config.step)?) {
+            (Sharing::All, _) => Vec::new(),
+            (_, Some(mut children)) => {
+                children.sort();
+                children.dedup();
+                children
+            }
+            (_, None) => all(&space, "a sharing policy with private copies")?,
+        };
+        let model = Arc::new(Model::new(network, sharing, &children));
+        Ok(Self { config, dataset, table, split, model, order })
+    }
+
+    pub fn space(&self) -> &Space {
+        &self.model.network.space
+    }
+
+    /// The mini-batches of a replica with this data seed.
+    ///
+    /// # Errors
+    /// Listed mini-batches that name images outside the training part.
+    pub fn stream(&self, seed: u64) -> Result<BatchStream, TrainError> {
+        Ok(BatchStream::new(self.order.clone(), seed, self.split.training.clone(), self.config.data.batch)?)
+    }
+
+    /// Children from text (`all`, `every:N`, a list), all held by the model.
+    ///
+    /// # Errors
+    /// Text that does not parse, an empty list, a child without a private copy.
+    pub fn children(&self, text: &str) -> Result<Vec<Child>, TrainError> {
+        let children = self.space().parse_children(text)?;
+        match children.iter().find(|child| !self.model.holds(child)) {
+            Some(child) => Err(TrainError::NotHeld { child: self.space().format_child(child) }),
+            None => Ok(children),
+        }
+    }
+}
+
+/// Reads columns step, position, image.
+fn explicit_batches(path: Option<&Path>) -> Result<Vec<Vec<u32>>, TrainError> {
+    let missing = "is \"explicit\", so data.batches must name a CSV file with columns step, position, image";
+    let path = path.ok_or_else(|| ConfigError::Value { key: "data.order", problem: missing.to_owned() })?;
+    let problem = |problem: String| TrainError::Batches { path: path.to_owned(), problem };
+    let mut reader = csv::Reader::from_path(path).map_err(|cause| problem(cause.to_string()))?;
+    let mut steps: BTreeMap<u64, BTreeMap<u64, u32>> = BTreeMap::new();
+    for row in reader.deserialize() {
+        let (step, position, image): (u64, u64, u32) = row.map_err(|cause| problem(cause.to_string()))?;
+        if steps.entry(step).or_default().insert(position, image).is_some() {
+            return Err(problem(format!("step {step} lists position {position} twice; remove one")));
+        }
+    }
+    for (expected, (step, images)) in steps.iter().enumerate() {
+        if *step != expected as u64 {
+            return Err(problem(format!("step {expected} is missing; list every step from 0")));
+        }
+        if let Some(gap) = images.keys().enumerate().find(|(place, position)| *place as u64 != **position) {
+            return Err(problem(format!("step {step} has no position {}; list every position from 0", gap.0)));
+        }
+    }
+    Ok(steps.into_values().map(|images| images.into_values().collect()).collect())
+}

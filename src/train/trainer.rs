@@ -1,0 +1,230 @@
+//! One step after the other, for all replicas together.
+
+use super::checkpoint::{Checkpoint, read_weights};
+use super::children::ChildSchedule;
+use super::config::MiniBatches;
+use super::rate::learning_rate;
+use super::{Setup, TrainError};
+use crate::backend::host::{Host, ReplicaStep};
+use crate::backend::{Executor, MiniBatch};
+use crate::data::{BatchStream, gather, image_length, labels};
+use crate::network::State;
+use crate::records::StepRecord;
+use crate::space::Child;
+use crate::tensor::Real;
+use std::sync::Arc;
+
+/// One supernet with its own banks, seeds, children and data stream.
+pub struct Replica<T> {
+    pub state: State<T>,
+    /// Seed of mini-batches, crops and flips.
+    pub data_seed: u64,
+    stream: BatchStream,
+    children: ChildSchedule,
+}
+
+/// All replicas of a run at one step.
+pub struct Trainer<E: Executor> {
+    pub setup: Arc<Setup>,
+    pub host: Host<E>,
+    pub replicas: Vec<Replica<E::Real>>,
+    /// Updates done, those before the run's start included.
+    pub step: u64,
+    /// Mini-batches of each replica's stream that are used up.
+    pub mini_batches: u64,
+    /// Rate of the last step done.
+    pub last_rate: Option<f64>,
+}
+
+/// What one step leaves.
+pub struct StepResult {
+    /// Replica by replica, lane by lane.
+    pub records: Vec<StepRecord>,
+    /// Images of all lanes.
+    pub images: u64,
+}
+
+/// Images of a lane, ready for a backend.
+pub struct LoadedBatch<T> {
+    pub images: Vec<T>,
+    pub labels: Vec<u8>,
+}
+
+impl<T> LoadedBatch<T> {
+    pub fn view(&self) -> MiniBatch<'_, T> {
+        MiniBatch { images: &self.images, labels: &self.labels }
+    }
+}
+
+impl Setup {
+    /// Images as they are, without augmentation.
+    pub fn load<T: Real>(&self, images: &[u32]) -> LoadedBatch<T> {
+        self.load_placed(images, None)
+    }
+
+    fn load_placed<T: Real>(&self, images: &[u32], placements: Option<&[crate::data::Placement]>) -> LoadedBatch<T> {
+        let mut pixels = vec![T::default(); images.len() * image_length(self.dataset.shape())];
+        gather(&self.dataset, &self.table, images, placements, &mut pixels);
+        LoadedBatch { images: pixels, labels: labels(&self.dataset, images) }
+    }
+}
+
+impl<E: Executor> Trainer<E> {
+    /// Replicas with initial weights, or where `config.start` says.
+    ///
+    /// # Errors
+    /// Children or weights that do not fit the network, mini-batches that do not fit the data.
+    pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
+        let config = &setup.config;
+        let mut replicas = Vec::new();
+        for replica in 0..config.replicas {
+            let [init, data_seed, order] = config.seed.of(replica);
+            let mut state = State::initial(&setup.model, init);
+            if let Some(start) = &config.start {
+                state = State::zeroed(&setup.model);
+                read_weights(&setup.model, &start.from, start.step > 0, &mut state)?;
+            }
+            let children = ChildSchedule::new(setup.space(), &config.step, order)?;
+            replicas.push(Replica { state, data_seed, stream: setup.stream(data_seed)?, children });
+        }
+        let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
+        Ok(Self { host: Host::new(executor), replicas, step, mini_batches, last_rate: None, setup })
+    }
+
+    /// Puts every replica where its checkpoint stands.
+    ///
+    /// # Errors
+    /// Tensors that do not fit the network.
+    pub fn restore(&mut self, checkpoints: &[Checkpoint]) -> Result<(), TrainError> {
+        for (replica, checkpoint) in self.replicas.iter_mut().zip(checkpoints) {
+            replica.state = checkpoint.state(&self.setup.model)?;
+            self.step = checkpoint.step;
+            self.mini_batches = checkpoint.mini_batches;
+            self.last_rate = checkpoint.learning_rate;
+        }
+        Ok(())
+    }
+
+    /// Lanes of a step of one replica.
+    pub fn lanes(&self) -> usize {
+        self.replicas[0].children.lanes()
+    }
+
+    /// Children of the next step of the first replica.
+    pub fn next_children(&self) -> Vec<Child> {
+        self.replicas[0].children.children(self.setup.space(), self.step - self.first_step())
+    }
+
+    /// Mini-batches that one step uses up.
+    fn mini_batches_per_step(&self) -> u64 {
+        match self.setup.config.step.minibatch {
+            MiniBatches::Shared => 1,
+            MiniBatches::Independent => self.lanes() as u64,
+        }
+    }
+
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.replicas[0].stream.steps_per_epoch().div_ceil(self.mini_batches_per_step())
+    }
+
+    /// Where the run began.
+    fn first_step(&self) -> u64 {
+        self.setup.config.start.as_ref().map_or(0, |start| start.step)
+    }
+
+    /// The step at which the run ends.
+    pub fn last_step(&self) -> u64 {
+        let config = &self.setup.config;
+        let epochs = config.epochs.unwrap_or(0);
+        self.first_step() + config.steps.unwrap_or(epochs * self.steps_per_epoch())
+    }
+
+    /// Rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        let (first, last) = (self.first_step(), self.last_step());
+        learning_rate(&self.setup.config.optimizer, self.step - first, last - first, self.steps_per_epoch())
+    }
+
+    /// Mini-batch `number` of a replica's stream, augmented as configured.
+    ///
+    /// # Errors
+    /// A list of mini-batches that has run out.
+    pub fn mini_batch(&mut self, replica: usize, number: u64) -> Result<LoadedBatch<E::Real>, TrainError> {
+        let replica = &mut self.replicas[replica];
+        let images = replica.stream.mini_batch(number)?.images;
+        let augmentation = &self.setup.config.augmentation;
+        let placements = (!augmentation.is_off()).then(|| augmentation.draw(replica.data_seed, number, images.len()));
+        Ok(self.setup.load_placed(&images, placements.as_deref()))
+    }
+
+    /// One update of every replica.
+    ///
+    /// # Errors
+    /// A loss that is not finite: that replica is not updated, and the trainer must not step again.
+    pub fn step(&mut self) -> Result<StepResult, TrainError> {
+        let setup = self.setup.clone();
+        let rate = self.learning_rate();
+        let mut batches = Vec::new();
+        let mut children: Vec<Vec<Child>> = Vec::new();
+        for index in 0..self.replicas.len() {
+            let numbers = self.mini_batches..self.mini_batches + self.mini_batches_per_step();
+            batches.push(numbers.map(|number| self.mini_batch(index, number)).collect::<Result<Vec<_>, _>>()?);
+            let done = self.step - self.first_step();
+            children.push(self.replicas[index].children.children(setup.space(), done));
+        }
+        let mut steps: Vec<ReplicaStep<'_, E::Real>> = (self.replicas.iter_mut().zip(&batches).zip(&children))
+            .map(|((replica, batches), children)| ReplicaStep {
+                model: &setup.model,
+                state: &mut replica.state,
+                lanes: (children.iter().enumerate())
+                    .map(|(lane, child)| (child.clone(), batches[lane.min(batches.len() - 1)].view()))
+                    .collect(),
+                reduce: setup.config.step.reduce(),
+                sgd: setup.config.optimizer.sgd(),
+                learning_rate: rate,
+            })
+            .collect();
+        let losses = self.host.step(&mut steps);
+        let mut records = Vec::new();
+        for (replica, (step, losses)) in steps.iter().zip(&losses).enumerate() {
+            for ((child, batch), lane) in step.lanes.iter().zip(losses) {
+                let images = batch.labels.len() as u32;
+                records.push(StepRecord {
+                    step: self.step,
+                    replica: replica as u32,
+                    child: setup.space().format_child(child),
+                    loss: lane.loss,
+                    accuracy: f64::from(lane.correct) / f64::from(images),
+                    learning_rate: rate,
+                    images,
+                });
+            }
+        }
+        if let Some(record) = records.iter().find(|record| !record.loss.is_finite()) {
+            let StepRecord { step, replica, loss, .. } = *record;
+            return Err(TrainError::Loss { step, child: record.child.clone(), replica, loss });
+        }
+        self.step += 1;
+        self.mini_batches += self.mini_batches_per_step();
+        self.last_rate = Some(rate);
+        let images = records.iter().map(|record| u64::from(record.images)).sum();
+        Ok(StepResult { records, images })
+    }
+
+    /// Hash of the state: a replica's own, or of all replicas' in order.
+    pub fn hash(&self) -> blake3::Hash {
+        let hashes = self.replica_hashes();
+        if let [only] = hashes.as_slice() {
+            return *only;
+        }
+        let mut hasher = blake3::Hasher::new();
+        for hash in hashes {
+            hasher.update(hash.as_bytes());
+        }
+        hasher.finalize()
+    }
+
+    pub fn replica_hashes(&self) -> Vec<blake3::Hash> {
+        self.replicas.iter().map(|replica| replica.state.hash(&self.setup.model)).collect()
+    }
+}
