@@ -39,8 +39,10 @@ impl<E: Executor> Host<E> {
         if plans.len() >= MOST_PLANS {
             plans.clear();
         }
-        let make =
-            || (model.clone(), Arc::new(LanePlan::training(&model.network, model.graph(std::slice::from_ref(child)))));
+        let make = || {
+            let graph = model.graph(std::slice::from_ref(child));
+            (Arc::new(LanePlan::training(&model.network, graph)), model.clone())
+        };
         plans.entry(key).or_insert_with(make).0.clone()
     }
 }
