@@ -4,7 +4,7 @@
 batch), the children, and `margin`: how far ReLUs and max-pools of all children stay from ties, in units of the root mean square of their
 input. The `.safetensors` beside it (F64 unless said; everything given is exactly representable in f32):
 
-    images                 U8  [batch, image_channels, height, width]
+    images                 I64 [batch, image_channels, height, width]
     labels                 I64 [batch]
     mean, deviation        F32 [image_channels], of byte / 255
     pixel_table            F32 [image_channels, 256]
@@ -114,7 +114,7 @@ def golden_network(description):
     pixels = torch.from_numpy(digits.normalize(images, table)).double()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     tensors = {
-        "images": torch.from_numpy(images),
+        "images": torch.from_numpy(images).long(),
         "labels": labels,
         "mean": torch.from_numpy(mean),
         "deviation": torch.from_numpy(deviation),
