@@ -44,21 +44,22 @@ impl Filter<'_> {
     /// Stride 1: a loaded pixel serves all taps of its kernel row. Where there are 8 channels, a vector may hold two pixels.
     #[inline(always)]
     fn sliding<S: Simd, const K: usize, const D: usize>(mut self, simd: S) {
-        let pixels_a_vector = (S::LANES / self.channels).max(1);
-        if self.pixels.div_ceil(pixels_a_vector) <= BLOCK / 2 {
-            self.sliding_blocks::<S, K, D, { BLOCK / 2 }>(simd, pixels_a_vector);
-        } else {
-            self.sliding_blocks::<S, K, D, BLOCK>(simd, pixels_a_vector);
+        let few = |pack: usize| self.pixels.div_ceil(pack) <= BLOCK / 2;
+        match (S::LANES / self.channels, few(1), few(2)) {
+            (2, _, true) => self.sliding_blocks::<S, K, D, { BLOCK / 2 }, 2>(simd),
+            (2, _, false) => self.sliding_blocks::<S, K, D, BLOCK, 2>(simd),
+            (_, true, _) => self.sliding_blocks::<S, K, D, { BLOCK / 2 }, 1>(simd),
+            (_, false, _) => self.sliding_blocks::<S, K, D, BLOCK, 1>(simd),
         }
     }
 
     #[inline(always)]
-    fn sliding_blocks<S: Simd, const K: usize, const D: usize, const P: usize>(&mut self, simd: S, pack: usize) {
+    fn sliding_blocks<S: Simd, const K: usize, const D: usize, const P: usize, const PACK: usize>(&mut self, simd: S) {
         let Self { channels, pixels, .. } = *self;
-        let step = pack * channels;
+        let step = PACK * channels;
         for channel in (0..channels).step_by(S::LANES) {
             for row in 0..self.rows {
-                for first in (0..pixels).step_by(P * pack) {
+                for first in (0..pixels).step_by(P * PACK) {
                     // SAFETY: `run` asserted that the last block of the last row, overrun included, lies in `input`, that `weights` holds every tap and that
                     // the last pixel lies in `output`.
                     unsafe {
@@ -68,20 +69,34 @@ impl Filter<'_> {
                             let mut weights = [simd.zero(); K];
                             for (kx, weight) in weights.iter_mut().enumerate() {
                                 let from = self.weights.as_ptr().add((ky * K + kx) * channels + channel);
-                                *weight = if pack == 2 { simd.load_repeated(from) } else { simd.load(from) };
+                                *weight = if PACK == 2 { simd.load_repeated(from) } else { simd.load(from) };
                             }
                             let x = base.add(self.taps[ky * K]);
-                            for (p, sum) in sums.iter_mut().enumerate() {
-                                for (kx, &weight) in weights.iter().enumerate() {
-                                    *sum = simd.fma(simd.load(x.add(p * step + kx * D * channels)), weight, *sum);
+                            if S::REGISTERS == 32 && (PACK == 1 || D == 2) {
+                                // Taps `reach` vectors apart: all the loads of this kernel row first, each serving up to K sums.
+                                let reach = D / PACK;
+                                let mut values = [simd.zero(); BLOCK + 8];
+                                for (at, value) in values[..P + (K - 1) * reach].iter_mut().enumerate() {
+                                    *value = simd.load(x.add(at * step));
+                                }
+                                for (p, sum) in sums.iter_mut().enumerate() {
+                                    for (kx, &weight) in weights.iter().enumerate() {
+                                        *sum = simd.fma(values[p + kx * reach], weight, *sum);
+                                    }
+                                }
+                            } else {
+                                for (p, sum) in sums.iter_mut().enumerate() {
+                                    for (kx, &weight) in weights.iter().enumerate() {
+                                        *sum = simd.fma(simd.load(x.add(p * step + kx * D * channels)), weight, *sum);
+                                    }
                                 }
                             }
                         }
                         let to = self.output.as_mut_ptr().add(row * self.output_row + first * channels + channel);
                         for (p, &sum) in sums.iter().enumerate() {
-                            if first + (p + 1) * pack <= pixels {
+                            if first + (p + 1) * PACK <= pixels {
                                 simd.store(to.add(p * step), sum);
-                            } else if first + p * pack < pixels {
+                            } else if first + p * PACK < pixels {
                                 simd.store_eight(to.add(p * step), sum);
                             }
                         }
