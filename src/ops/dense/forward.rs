@@ -31,20 +31,29 @@ impl Dense<'_> {
             let channel = vector * S::LANES;
             let wide = S::REGISTERS == 32;
             vector += match vectors - vector {
-                1 if wide && self.pixels > 8 => self.block::<S, 16, 1>(simd, channel),
-                1 => self.block::<S, 8, 1>(simd, channel),
-                2 | 4 if wide => self.block::<S, 8, 2>(simd, channel),
-                2 | 4 => self.block::<S, 4, 2>(simd, channel),
-                _ if wide => self.block::<S, 8, 3>(simd, channel),
-                _ => self.block::<S, 4, 3>(simd, channel),
+                // Sixteen places at run-time distances would not fit the general registers: common distances are compiled in.
+                1 if wide && self.pixels > 8 => match self.input_step {
+                    8 => self.block::<S, 16, 1, 8>(simd, channel),
+                    16 => self.block::<S, 16, 1, 16>(simd, channel),
+                    24 => self.block::<S, 16, 1, 24>(simd, channel),
+                    32 => self.block::<S, 16, 1, 32>(simd, channel),
+                    48 => self.block::<S, 16, 1, 48>(simd, channel),
+                    _ => self.block::<S, 16, 1, 0>(simd, channel),
+                },
+                1 => self.block::<S, 8, 1, 0>(simd, channel),
+                2 | 4 if wide => self.block::<S, 8, 2, 0>(simd, channel),
+                2 | 4 => self.block::<S, 4, 2, 0>(simd, channel),
+                _ if wide => self.block::<S, 8, 3, 0>(simd, channel),
+                _ => self.block::<S, 4, 3, 0>(simd, channel),
             };
         }
     }
 
-    /// All pixels, `V` vectors of output channels from `channel`; returns `V`.
+    /// All pixels, `P` at a time, `V` vectors of output channels from `channel`; returns `V`. `STEP`: the input step, or 0 if known at run time only.
     #[inline(always)]
-    fn block<S: Simd, const P: usize, const V: usize>(&mut self, simd: S, channel: usize) -> usize {
-        let Self { input_channels, input_step, output_channels, pixels, .. } = *self;
+    fn block<S: Simd, const P: usize, const V: usize, const STEP: usize>(&mut self, simd: S, channel: usize) -> usize {
+        let Self { input_channels, output_channels, pixels, .. } = *self;
+        let input_step = if STEP == 0 { self.input_step } else { STEP };
         for row in 0..self.rows {
             for first in (0..pixels).step_by(P) {
                 // SAFETY: `run` asserted that the last block of the last row, overrun included, lies in `input`, that `weights` holds every tap and that

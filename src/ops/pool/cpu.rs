@@ -50,6 +50,7 @@ pub fn forward(
                     input_step,
                     input_row,
                     output: rows,
+                    output_step: channels,
                     output_row: row,
                     rows: strip.len(),
                     pixels: to.width,
@@ -64,6 +65,7 @@ pub fn forward(
                         input_row,
                         weights: ones,
                         output: rows,
+                        output_step: channels,
                         output_row: row,
                         rows: strip.len(),
                         pixels: to.width,
@@ -105,7 +107,7 @@ pub fn backward(
         if max { padded.len(window.stride) } else { 0 },
         if max { spread.len(1) } else { 0 },
         spread.len(1),
-        to.pixels() * channels,
+        if max { 0 } else { to.pixels() * channels },
         window.taps() * channels,
         strip_rows(from.width) * from.width * channels,
         OutputGradientReader::coefficients(channels),
@@ -130,12 +132,12 @@ pub fn backward(
                 channels,
                 input_step: dy_step,
                 input_row: window.stride * padded.row(),
-                output: packed,
-                output_row: to.width * channels,
+                output: &mut positions[spread.interior()..],
+                output_step: dy_step,
+                output_row: dy_row,
                 rows: to.height,
                 pixels: to.width,
             }));
-            spread_pixels(packed, to.width, channels, &mut positions[spread.interior()..], dy_row, dy_step);
             reader.read(level, start, (to.height, to.width), &mut dy[spread.interior()..], dy_row, dy_step);
         } else {
             reader.read(level, start, (1, to.pixels()), packed, 0, channels);
@@ -165,6 +167,7 @@ pub fn backward(
                     input_row: spread.row(),
                     weights: ones,
                     output: du,
+                    output_step: channels,
                     output_row: from.width * channels,
                     rows: strip.len(),
                     pixels: from.width,

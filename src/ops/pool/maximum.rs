@@ -10,32 +10,47 @@ pub(crate) struct Windows<'a> {
     pub channels: usize,
     pub input_step: usize,
     pub input_row: usize,
-    /// Pixels are `channels` apart.
     pub output: &'a mut [f32],
+    /// Distances of pixels and rows in `output`.
+    pub output_step: usize,
     pub output_row: usize,
     pub rows: usize,
     pub pixels: usize,
 }
 
 impl Windows<'_> {
-    /// Calls `window(taps of one window)` for each vector of outputs.
+    /// Calls `window(place, taps)` for each vector of outputs; 3x3 windows are unrolled.
     #[inline(always)]
     fn each<S: Simd>(self, simd: S, window: impl Fn(*const f32, &[usize]) -> S::Vector) {
-        let Self { rows, pixels, channels, input_step, input_row, output_row, .. } = self;
+        let taps = self.taps;
+        match <&[usize; 9]>::try_from(taps) {
+            Ok(nine) => self.each_of(simd, nine, window),
+            Err(_) => self.each_of(simd, taps, window),
+        }
+    }
+
+    #[inline(always)]
+    fn each_of<S: Simd, T: AsRef<[usize]> + ?Sized>(
+        self,
+        simd: S,
+        taps: &T,
+        window: impl Fn(*const f32, &[usize]) -> S::Vector,
+    ) {
+        let Self { rows, pixels, channels, input_step, input_row, output_row, output_step, .. } = self;
         if rows == 0 || pixels == 0 {
             return;
         }
         let last_tap = self.taps.iter().max().copied().unwrap_or(0);
         assert!(self.input.len() >= (rows - 1) * input_row + (pixels - 1) * input_step + last_tap + channels);
-        assert!(self.output.len() >= (rows - 1) * output_row + pixels * channels);
+        assert!(self.output.len() >= (rows - 1) * output_row + (pixels - 1) * output_step + channels);
         for row in 0..rows {
             for pixel in 0..pixels {
                 for channel in (0..channels).step_by(S::LANES) {
                     // SAFETY: asserted for the last tap of the last pixel of the last row.
                     unsafe {
                         let x = self.input.as_ptr().add(row * input_row + pixel * input_step + channel);
-                        let to = self.output.as_mut_ptr().add(row * output_row + pixel * channels + channel);
-                        simd.store(to, window(x, self.taps));
+                        let to = self.output.as_mut_ptr().add(row * output_row + pixel * output_step + channel);
+                        simd.store(to, window(x, taps.as_ref()));
                     }
                 }
             }
@@ -115,6 +130,16 @@ pub(crate) struct Gather<'a> {
 impl Gather<'_> {
     #[inline(always)]
     fn body<S: Simd>(self, simd: S) {
+        let taps = self.taps;
+        match <&[usize; 9]>::try_from(taps) {
+            Ok(nine) => self.body_of(simd, nine),
+            Err(_) => self.body_of(simd, taps),
+        }
+    }
+
+    #[inline(always)]
+    fn body_of<S: Simd, T: AsRef<[usize]> + ?Sized>(self, simd: S, taps: &T) {
+        let taps = taps.as_ref();
         let Self { rows, pixels, channels, row: pitch, .. } = self;
         if rows == 0 || pixels == 0 {
             return;
@@ -130,10 +155,10 @@ impl Gather<'_> {
                     unsafe {
                         let at = row * pitch + pixel * channels + channel;
                         let mut sum = simd.zero();
-                        for (flipped, &tap) in self.taps.iter().enumerate() {
+                        for (flipped, &tap) in taps.iter().enumerate() {
                             let position = simd.load(self.positions.as_ptr().add(at + tap));
                             let dy = simd.load(self.dy.as_ptr().add(at + tap));
-                            let own = simd.equal(position, simd.splat((self.taps.len() - 1 - flipped) as f32));
+                            let own = simd.equal(position, simd.splat((taps.len() - 1 - flipped) as f32));
                             sum = simd.add(sum, simd.select(own, dy, simd.zero()));
                         }
                         simd.store(self.output.as_mut_ptr().add((row * pixels + pixel) * channels + channel), sum);
