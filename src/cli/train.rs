@@ -1,7 +1,7 @@
 //! `crosstalk train`.
 
 use super::device::{DeviceArguments, DeviceTask};
-use super::interfere::{Measurement, measure_and_report};
+use super::interfere::{Measurement, ResultFile, measure_and_report};
 use super::progress::TrainingBar;
 use super::results::ranking;
 use crate::backend::Executor;
@@ -118,13 +118,12 @@ impl DeviceTask for Train {
     type Output = ();
 
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
-        let trainer = Trainer::new(self.setup, executor)?;
         let run = match &self.resume {
             Some(folder) => {
                 ensure!(!Run::<E>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
-                Run::resume(folder, trainer)?
+                Run::resume(folder, self.setup, executor)?
             }
-            None => Run::create(trainer, self.out.as_deref())?,
+            None => Run::create(Trainer::new(self.setup, executor)?, self.out.as_deref())?,
         };
         describe(&run);
         let last = run.trainer.last_step();
@@ -148,7 +147,7 @@ impl DeviceTask for Train {
         }
         let interference = run.trainer.setup.config.interference.clone();
         if let Some(children) = &interference.children {
-            let measurement = Measurement { children, norms: &interference.norm, replica: 0, folder: &run.folder };
+            let measurement = Measurement { children, norms: &interference.norm, replica: 0, folder: &run.folder, file: ResultFile::OfRun };
             measure_and_report(&mut run.trainer, &measurement)?;
         }
         let hashes = run.trainer.replica_hashes();

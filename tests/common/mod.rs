@@ -1,6 +1,8 @@
 //! Small models and mini-batches for the tests.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod command;
+
 use crosstalk::network::{Model, Network, NetworkSize, Sharing};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::space::Space;
