@@ -4,7 +4,7 @@ use super::checkpoint::{self, Checkpoint, Position};
 use super::config::{RunConfig, from_text};
 use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::Executor;
-use crate::files::{FileError, FolderLock, create_new_folder, free_run_folder, write_bytes_atomically};
+use crate::files::{FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically};
 use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,6 +120,7 @@ impl<E: Executor> Run<E> {
     /// was removed.
     pub fn resume(folder: &Path, setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
         let lock = FolderLock::take(folder)?;
+        remove_unfinished(folder)?;
         if checkpoint::newest_checkpoint(folder)?.is_none() {
             return Self::begin_again(folder, Trainer::new(setup, executor)?, lock);
         }
