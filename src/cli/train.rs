@@ -188,12 +188,13 @@ fn describe<E: Executor>(run: &Run<E>) {
     );
     let memory = MemoryPlan::new(trainer, run.evaluator.as_ref());
     println!(
-        "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation",
+        "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation, {:.1} other",
         mebibytes(memory.peak()),
         mebibytes(memory.resident),
         mebibytes(memory.mini_batches),
         mebibytes(memory.training),
         mebibytes(memory.evaluation),
+        mebibytes(memory.other),
     );
 }
 

@@ -124,9 +124,10 @@ impl<E: Executor> Trainer<E> {
         self.replicas[0].children.lanes()
     }
 
-    /// Children of the next step of the first replica.
-    pub fn next_children(&self) -> Vec<Child> {
-        self.replicas[0].children.children(self.setup.space(), self.step - self.first_step())
+    /// Children of a step, of all replicas.
+    pub fn children_of(&self, step: u64) -> Vec<Child> {
+        let done = step - self.first_step();
+        self.replicas.iter().flat_map(|replica| replica.children.children(self.setup.space(), done)).collect()
     }
 
     /// Mini-batches that one step uses up.
