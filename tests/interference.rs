@@ -42,6 +42,11 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Trains a run, measures it, and compares every entry with the one made by hand.
 fn measured_is_as_by_hand(options: &str) {
+    measured_is_as_by_hand_unless(options, |_, _| false);
+}
+
+/// Likewise, where a step on one child leaves some others as they were.
+fn measured_is_as_by_hand_unless(options: &str, unmoved: impl Fn(&str, &str) -> bool) {
     let shop = Workshop::new();
     shop.train("run", options);
     let before = contents(&shop.path("run"));
@@ -66,7 +71,8 @@ fn measured_is_as_by_hand(options: &str) {
             assert_eq!((entry.loss_after, entry.accuracy_after), (loss_after, accuracy_after), "{stepped}, {key:?}");
             assert_eq!(entry.loss_change, loss_after - loss_before);
             assert_eq!(entry.accuracy_change, accuracy_after - accuracy_before);
-            assert_ne!(entry.loss_change, 0.0, "a step on {stepped} leaves {key:?} as it was");
+            let moved = entry.loss_change != 0.0;
+            assert_eq!(moved, !unmoved(stepped, &key.0), "a step on {stepped}, {key:?}: {}", entry.loss_change);
         }
     }
 }
@@ -91,6 +97,18 @@ fn the_matrix_is_as_by_hand_where_steps_have_lanes_with_mini_batches_of_their_ow
 fn the_matrix_is_as_by_hand_after_fair_steps_with_clipping_and_nesterov() {
     let fair = "--set step.children=fair --set step.order=lexicographic";
     measured_is_as_by_hand(&format!("{fair} --set optimizer.clip_norm=0.5 --set optimizer.nesterov=true"));
+}
+
+#[test]
+fn the_matrix_is_as_by_hand_where_children_share_a_prefix_alone() {
+    let order = "--set step.order=[\"111\",\"142\",\"434\"] --set evaluation.children=111,142,434";
+    measured_is_as_by_hand(&format!("{order} --set network.sharing.prefix=1"));
+}
+
+#[test]
+fn children_that_share_nothing_do_not_interfere() {
+    let order = "--set step.order=[\"111\",\"142\",\"434\"] --set evaluation.children=111,142,434";
+    measured_is_as_by_hand_unless(&format!("{order} --set network.sharing=none"), |stepped, other| stepped != other);
 }
 
 /// A trainer after a few steps on the given children.
@@ -136,12 +154,17 @@ fn the_zero_row_is_a_step_with_gradient_zero_that_leaves_the_buffers() {
     assert!(!gradients.is_empty());
     sgd.update(&setup.model, &mut state, gradients, rate);
     let evaluate = |state| evaluator.evaluate(&trainer.host, state, NormRegime::Running, replica.data_seed);
-    let by_hand: Vec<f64> =
-        evaluate(&state).iter().zip(evaluate(&replica.state)).map(|(after, before)| after.loss() - before.loss()).collect();
+    let by_hand: Vec<f64> = evaluate(&state)
+        .iter()
+        .zip(evaluate(&replica.state))
+        .map(|(after, before)| after.loss() - before.loss())
+        .collect();
     assert_eq!(losses[CHILDREN.len()], by_hand);
     assert!(by_hand.iter().all(|change| *change != 0.0), "momentum and weight decay move every child");
 
-    for (parameter, of) in setup.model.network.parameters.iter().enumerate().filter(|(_, p)| p.name.contains("running_")) {
+    for (parameter, of) in
+        setup.model.network.parameters.iter().enumerate().filter(|(_, p)| p.name.contains("running_"))
+    {
         let (after, before) = (state.weights.get(parameter, 0), replica.state.weights.get(parameter, 0));
         assert_eq!(after, before, "{}", of.name);
     }

@@ -82,8 +82,8 @@ impl Trial {
             for reference in self.parameters().filter(|r| self.is_trained(*r)) {
                 let mut expected = self.weights(&before, reference);
                 let gradient = gradients.get(&reference).cloned();
-                let moves = gradient.is_some()
-                    || (sgd.unsampled == Unsampled::Decay && momenta.contains_key(&reference));
+                let moves =
+                    gradient.is_some() || (sgd.unsampled == Unsampled::Decay && momenta.contains_key(&reference));
                 if moves {
                     let first = !momenta.contains_key(&reference);
                     let momentum = momenta.entry(reference).or_insert_with(|| vec![0.0; expected.len()]);

@@ -46,7 +46,9 @@ fn own_tensors(shop: &Workshop, run: &str, steps: u64, child: Option<&str>) -> B
 /// One replica that shares nothing, its children in turns, against one run for each child that sees the same mini-batches.
 fn sharing_nothing_is_training_alone(options: &str) {
     let shop = Workshop::new();
-    let constant = format!("{options} --set optimizer.schedule=constant --set data.order=explicit --set augmentation.crop_padding=0 --set augmentation.flip=false");
+    let constant = format!(
+        "{options} --set optimizer.schedule=constant --set data.order=explicit --set augmentation.crop_padding=0 --set augmentation.flip=false"
+    );
     let batches: Vec<Vec<u32>> =
         (0..12).map(|step| (0..9 + step % 4).map(|position| (step * 17 + position * 5) % 100).collect()).collect();
     write_batches(&shop, "all.csv", &batches);

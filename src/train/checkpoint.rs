@@ -115,9 +115,7 @@ pub fn newest_checkpoint(run: &Path) -> Result<Option<PathBuf>, TrainError> {
         return Ok(None);
     }
     let entries = std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))?;
-    let steps = entries.flatten().filter_map(|entry| {
-        Some((step_of(entry.file_name().to_str()?)?, entry.path()))
-    });
+    let steps = entries.flatten().filter_map(|entry| Some((step_of(entry.file_name().to_str()?)?, entry.path())));
     Ok(steps.max().map(|(_, path)| path))
 }
 

@@ -4,7 +4,9 @@ use super::checkpoint::{self, Checkpoint, Position};
 use super::config::{RunConfig, from_text};
 use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::Executor;
-use crate::files::{FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically};
+use crate::files::{
+    FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
+};
 use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,7 +108,8 @@ impl<E: Executor> Run<E> {
     pub fn config(folder: &Path) -> Result<RunConfig, TrainError> {
         let path = folder.join(CONFIG);
         if folder.is_dir() && !path.exists() {
-            let problem = "holds no run.toml: it is no run folder, or its run was stopped before it began; start the run anew";
+            let problem =
+                "holds no run.toml: it is no run folder, or its run was stopped before it began; start the run anew";
             return Err(TrainError::Checkpoint { path: folder.to_owned(), problem: problem.to_owned() });
         }
         let text = std::fs::read_to_string(&path).map_err(|cause| FileError::new("read", &path, cause))?;
@@ -154,7 +157,8 @@ impl<E: Executor> Run<E> {
 
     /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
     fn begin_again(folder: &Path, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
-        let recorded = recorded_rows::<StepRecord>(folder, "steps")? + recorded_rows::<AccuracyRecord>(folder, "accuracy")?;
+        let recorded =
+            recorded_rows::<StepRecord>(folder, "steps")? + recorded_rows::<AccuracyRecord>(folder, "accuracy")?;
         if recorded > 0 {
             let problem = format!("has {recorded} recorded rows, but no checkpoint to go on from; start the run anew");
             return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });

@@ -3,7 +3,6 @@
 mod backward;
 mod forward;
 
-
 use super::executor::{
     Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
 };
