@@ -7,6 +7,7 @@ use crosstalk::records::{InterferenceRecord, Journal, Record, StepRecord};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
 use crosstalk::train::newest_checkpoint;
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ fn killed_after(shop: &Workshop, arguments: &str, life: Duration) -> bool {
     let born = Instant::now();
     while born.elapsed() < life {
         if let Some(status) = process.try_wait().expect("a child process") {
-            assert!(status.success(), "crosstalk {arguments} failed");
+            let mut error = String::new();
+            process.stderr.take().expect("a pipe").read_to_string(&mut error).expect("text");
+            assert!(status.success(), "crosstalk {arguments}: {error}");
             return false;
         }
         std::thread::sleep(Duration::from_micros(200));
@@ -35,7 +38,8 @@ fn killed_again_and_again(shop: &Workshop, name: &str, seed: u64, most: usize) -
     let mut stream = Stream::new(seed, Purpose::Children, 0, 0);
     let mut kills = 0;
     let mut arguments = format!("train small.toml --out {name} {LONG} --set seed.base={seed}");
-    while kills < most {
+    // A run may be killed after it has ended, before the process has.
+    while kills < most && !shop.path(name).join("result.toml").exists() {
         let life = Duration::from_micros(u64::from(5_000 + stream.bounded(100_000)));
         if !killed_after(shop, &arguments, life) {
             break;

@@ -127,6 +127,9 @@ impl<E: Executor> Run<E> {
         if checkpoint::newest_checkpoint(folder)?.is_none() {
             return Self::begin_again(folder, Trainer::new(setup, executor)?, lock);
         }
+        if !setup.config.checkpoint.keep_all {
+            checkpoint::keep_newest(folder)?;
+        }
         let replicas = setup.config.replicas;
         let checkpoints: Vec<Checkpoint> =
             (0..replicas).map(|replica| Checkpoint::read(folder, replica)).collect::<Result<_, _>>()?;
