@@ -4,6 +4,7 @@ use super::LanePlan;
 use crate::network::{Bank, Network};
 use crate::plan::Gates;
 use crate::tensor::Real;
+use std::sync::Arc;
 
 /// Images and labels of one mini-batch.
 #[derive(Clone, Copy)]
@@ -85,6 +86,42 @@ pub struct Evaluation {
     pub statistics: Vec<Option<BatchStatistics>>,
 }
 
+/// The largest that a run asks of a backend.
+pub struct Demand<'a> {
+    /// Of the children that are trained.
+    pub training: &'a [Arc<LanePlan>],
+    /// Lanes of a step, all replicas together.
+    pub lanes: usize,
+    /// Images of a training mini-batch.
+    pub training_images: usize,
+    pub evaluation: &'a [&'a LanePlan],
+    /// Images of an evaluation mini-batch.
+    pub evaluation_images: usize,
+}
+
+/// Bytes by purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkingMemory {
+    /// Feature maps and gradients of a step.
+    pub training: usize,
+    /// Feature maps of an evaluation, less what it takes over from training.
+    pub evaluation: usize,
+    /// Of the threads' kernels.
+    pub scratch: usize,
+}
+
+impl Demand<'_> {
+    /// The largest of the trained plans by some measure.
+    pub fn most_training(&self, measure: impl Fn(&LanePlan) -> usize) -> usize {
+        self.training.iter().map(|plan| measure(plan)).max().unwrap_or(0)
+    }
+
+    /// The largest of the evaluated plans by some measure.
+    pub fn most_evaluation(&self, measure: impl Fn(&LanePlan) -> usize) -> usize {
+        self.evaluation.iter().map(|plan| measure(plan)).max().unwrap_or(0)
+    }
+}
+
 /// A backend whose memory is the host's.
 pub trait Executor: Sync {
     type Real: Real;
@@ -92,12 +129,8 @@ pub trait Executor: Sync {
     /// What decides the bits of results: backend, precision, instruction set. A run resumes only under the same.
     fn arithmetic(&self) -> String;
 
-    /// Bytes that training takes at most, beside banks and mini-batches, for steps of `lanes` lanes of `images` images, each no
-    /// larger than the largest of `plans`.
-    fn training_bytes(&self, plans: &[&LanePlan], lanes: usize, images: usize) -> usize;
-
-    /// Bytes that an evaluation of a graph takes, likewise.
-    fn evaluation_bytes(&self, plan: &LanePlan, images: usize) -> usize;
+    /// What a run takes at most beside banks and mini-batches.
+    fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory;
 
     /// Forward and backward of every lane. Lanes do not see each other; results come in their order.
     fn train(&self, lanes: &[TrainLane<'_, Self::Real>]) -> Vec<TrainResult<Self::Real>>;

@@ -6,5 +6,7 @@ pub mod host;
 mod lane;
 pub mod reference;
 
-pub use executor::{BatchStatistics, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult};
+pub use executor::{
+    BatchStatistics, Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
+};
 pub use lane::LanePlan;

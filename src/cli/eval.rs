@@ -76,9 +76,7 @@ pub fn trainer_at<E: Executor>(checkpoint: &Checkpoint, executor: E) -> anyhow::
     let [init, data, order] = config.seed.of(checkpoint.replica);
     (config.seed.init, config.seed.data, config.seed.order) = (Some(init), Some(data), Some(order));
     config.replicas = 1;
-    let mut trainer = Trainer::new(Arc::new(Setup::new(config)?), executor)?;
-    trainer.restore(std::slice::from_ref(checkpoint))?;
-    Ok(trainer)
+    Ok(Trainer::at(Arc::new(Setup::new(config)?), executor, std::slice::from_ref(checkpoint))?)
 }
 
 /// The run folder that a checkpoint's file lies in.
@@ -89,7 +87,7 @@ pub fn run_folder(checkpoint: &Path) -> anyhow::Result<&Path> {
 
 /// `step-N.EXTENSION` in a folder, or the first free of `step-N-2`, `step-N-3` ...; the folder is made.
 pub fn free_file(folder: &Path, step: u64, extension: &str) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(folder).map_err(|cause| anyhow::anyhow!("cannot create {}: {cause}", folder.display()))?;
+    make_folder(folder)?;
     let name = |number: u64| match number {
         1 => folder.join(format!("step-{step:08}.{extension}")),
         _ => folder.join(format!("step-{step:08}-{number}.{extension}")),
@@ -99,4 +97,10 @@ pub fn free_file(folder: &Path, step: u64, extension: &str) -> anyhow::Result<Pa
         number += 1;
     }
     Ok(name(number))
+}
+
+/// Makes a folder unless it is there.
+pub fn make_folder(folder: &Path) -> anyhow::Result<&Path> {
+    std::fs::create_dir_all(folder).map_err(|cause| anyhow::anyhow!("cannot create {}: {cause}", folder.display()))?;
+    Ok(folder)
 }

@@ -1,7 +1,7 @@
 //! `crosstalk interfere`.
 
 use super::device::{DeviceArguments, DeviceTask};
-use super::eval::{free_file, run_folder, trainer_at};
+use super::eval::{free_file, make_folder, run_folder, trainer_at};
 use super::progress::bar;
 use crate::backend::Executor;
 use crate::records::write_parquet;
@@ -60,7 +60,7 @@ impl DeviceTask for Interfere {
         let mut trainer = trainer_at(&self.checkpoint, executor)?;
         let (norms, folder) = (self.norms.as_slice(), self.folder.as_path());
         let replica = self.checkpoint.replica;
-        let measurement = Measurement { children: &self.children, norms, replica, folder };
+        let measurement = Measurement { children: &self.children, norms, replica, folder, file: ResultFile::New };
         measure_and_report(&mut trainer, &measurement)?;
         println!("state {}", trainer.hash());
         Ok(())
@@ -74,6 +74,16 @@ pub struct Measurement<'a> {
     /// Number of the trainer's first replica in its run.
     pub replica: u32,
     pub folder: &'a Path,
+    pub file: ResultFile,
+}
+
+/// What the results are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ResultFile {
+    /// `end`: a run that was killed while it measured replaces what it had written.
+    OfRun,
+    /// `step-N`, then `step-N-2` ...: earlier results stay.
+    New,
 }
 
 /// Measures the trainer's first replica; prints matrix and summary; writes `interference/*.parquet` and `plots/*.svg`.
@@ -86,12 +96,16 @@ pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurem
     progress.finish_and_clear();
     interference.replica = what.replica;
     let format = |child: &crate::space::Child| setup.space().format_child(child);
-    let path = free_file(&what.folder.join("interference"), interference.step, "parquet")?;
+    let results = what.folder.join("interference");
+    let path = match what.file {
+        ResultFile::OfRun => make_folder(&results)?.join("end.parquet"),
+        ResultFile::New => free_file(&results, interference.step, "parquet")?,
+    };
     write_parquet(&path, &interference.records(format))?;
     let names: Vec<String> = interference.children.iter().map(format).collect();
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let plots = what.folder.join("plots");
-    std::fs::create_dir_all(&plots).map_err(|cause| anyhow::anyhow!("cannot create {}: {cause}", plots.display()))?;
+    make_folder(&plots)?;
     let mut written = vec![path];
     for index in 0..interference.norms.len() {
         // One matrix is enough to look at; the others are in the files.

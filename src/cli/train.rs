@@ -1,11 +1,13 @@
 //! `crosstalk train`.
 
 use super::device::{DeviceArguments, DeviceTask};
-use super::interfere::{Measurement, measure_and_report};
+use super::interfere::{Measurement, ResultFile, measure_and_report};
 use super::progress::TrainingBar;
 use super::results::ranking;
 use crate::backend::Executor;
 use crate::data::Source;
+use crate::network::Sharing;
+use crate::space::Space;
 use crate::train::config::{self, ChildOrder, RateSchedule, RunConfig, StartConfig, StepChildren};
 use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, peak_bytes};
 use anyhow::{Context, ensure};
@@ -83,7 +85,7 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
         (None, None) => anyhow::bail!("name a preset, a TOML file, --from or --resume"),
     };
     if let Some(text) = &arguments.children {
-        let space = crate::space::Space::load(&config.network.space)?;
+        let space = Space::load(&config.network.space)?;
         let children = space.parse_children(text)?;
         config.step.children = StepChildren::Cycle;
         config.step.lanes = None;
@@ -103,9 +105,24 @@ fn going_on(from: &Path, assignments: &[String]) -> anyhow::Result<RunConfig> {
     let [init, data, order] = config.seed.of(checkpoint.replica);
     (config.seed.init, config.seed.data, config.seed.order) = (Some(init), Some(data), Some(order));
     config.interference.children = None;
+    hold_children(&mut config)?;
     let (step, mini_batches) = (checkpoint.step, checkpoint.mini_batches);
     config.start = Some(StartConfig { from: checkpoint.path, step, mini_batches });
     Ok(config::from_text(&config.to_toml()?, &from.display().to_string(), assignments)?)
+}
+
+/// Keeps the private copies of the children of a run whose continuation may train fewer of them.
+fn hold_children(config: &mut RunConfig) -> anyhow::Result<()> {
+    if config.network.sharing != Sharing::All && config.network.children.is_none() {
+        config.network.children = Some(match &config.step.order {
+            ChildOrder::List(names) => names.clone(),
+            _ => {
+                let space = Space::load(&config.network.space)?;
+                space.enumerate().map(|child| space.format_child(&child)).collect()
+            }
+        });
+    }
+    Ok(())
 }
 
 struct Train {
@@ -118,13 +135,12 @@ impl DeviceTask for Train {
     type Output = ();
 
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
-        let trainer = Trainer::new(self.setup, executor)?;
         let run = match &self.resume {
             Some(folder) => {
                 ensure!(!Run::<E>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
-                Run::resume(folder, trainer)?
+                Run::resume(folder, self.setup, executor)?
             }
-            None => Run::create(trainer, self.out.as_deref())?,
+            None => Run::create(Trainer::new(self.setup, executor)?, self.out.as_deref())?,
         };
         describe(&run);
         let last = run.trainer.last_step();
@@ -154,7 +170,13 @@ impl DeviceTask for Train {
         }
         let interference = run.trainer.setup.config.interference.clone();
         if let Some(children) = &interference.children {
-            let measurement = Measurement { children, norms: &interference.norm, replica: 0, folder: &run.folder };
+            let measurement = Measurement {
+                children,
+                norms: &interference.norm,
+                replica: 0,
+                folder: &run.folder,
+                file: ResultFile::OfRun,
+            };
             measure_and_report(&mut run.trainer, &measurement)?;
         }
         let hashes = run.trainer.replica_hashes();
@@ -195,12 +217,13 @@ fn describe<E: Executor>(run: &Run<E>) {
     );
     let memory = MemoryPlan::new(trainer, run.evaluator.as_ref());
     println!(
-        "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation",
+        "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation, {:.1} other",
         mebibytes(memory.peak()),
         mebibytes(memory.resident),
         mebibytes(memory.mini_batches),
         mebibytes(memory.training),
         mebibytes(memory.evaluation),
+        mebibytes(memory.other),
     );
 }
 

@@ -6,6 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = ".partial";
+
 /// Writes `path` through `write`: into a temporary file beside it, which is flushed, synced and renamed, and then the folder is synced.
 ///
 /// # Errors
@@ -48,6 +51,22 @@ pub fn remove_file(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Removes what writers that were killed left in a folder. Only for a folder that no other process writes into.
+///
+/// # Errors
+///
+/// Names the folder or file at fault.
+pub fn remove_unfinished(folder: &Path) -> Result<(), FileError> {
+    for entry in fs::read_dir(folder).map_err(|cause| FileError::new("read", folder, cause))? {
+        let entry = entry.map_err(|cause| FileError::new("read", folder, cause))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(UNFINISHED) && entry.path().is_file() {
+            remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn write_and_sync(file: File, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(1 << 18, file);
     // A failed writer is taken apart, so that its rest is not written once more when it is dropped.
@@ -63,7 +82,7 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "no file name"))?;
     let (process, write) = (std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
-    Ok(path.with_file_name(format!(".{}.{process}.{write}.partial", name.to_string_lossy())))
+    Ok(path.with_file_name(format!(".{}.{process}.{write}{UNFINISHED}", name.to_string_lossy())))
 }
 
 /// Makes a new, renamed or removed entry of the folder that holds `path` survive a power cut.
@@ -102,6 +121,17 @@ mod tests {
         );
         assert_eq!(fs::read(&path).unwrap(), b"earlier");
         assert_eq!(names_in(folder.path()), ["weights.safetensors"]);
+    }
+
+    #[test]
+    fn only_what_a_killed_writer_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let unfinished = temporary_beside(&folder.path().join("steps.parquet")).unwrap();
+        for path in [unfinished, folder.path().join(".hidden"), folder.path().join("mine.partial")] {
+            fs::write(path, b"x").unwrap();
+        }
+        remove_unfinished(folder.path()).unwrap();
+        assert_eq!(names_in(folder.path()), [".hidden", "mine.partial"]);
     }
 
     #[test]

@@ -39,12 +39,22 @@ impl<R: Record> Journal<R> {
     ///
     /// Names `path` if it exists or cannot be written.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
+        Self::create_with(path, &[])
+    }
+
+    /// Starts a journal with rows in it. A process that is killed meanwhile leaves no journal or a whole one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::create`].
+    pub fn create_with(path: &Path, rows: &[R]) -> Result<Self, RecordError> {
         if path.exists() {
             return Err(FileError::new("create", path, io::ErrorKind::AlreadyExists.into()).into());
         }
-        let header = header::<R>();
-        write_bytes_atomically(path, &header)?;
-        Self::open(path, header.len() as u64, 0)
+        let mut bytes = header::<R>();
+        append_frames(&mut bytes, 0, rows);
+        write_bytes_atomically(path, &bytes)?;
+        Self::open(path, bytes.len() as u64, rows.len() as u64)
     }
 
     /// Goes on with a journal: cuts a torn tail and every row for which `keep` is false (those after the checkpoint's step). A process that

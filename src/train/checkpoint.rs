@@ -82,7 +82,7 @@ pub fn write<T: Real>(
     Ok(folder)
 }
 
-/// Removes every checkpoint of a run but the newest, and what a killed run left unfinished.
+/// Removes every checkpoint of a run but the newest, and what a killed run left unfinished. Anything else in the folder stays.
 ///
 /// # Errors
 /// Names the folder that cannot be read or removed.
@@ -90,12 +90,19 @@ pub fn keep_newest(run: &Path) -> Result<(), TrainError> {
     let parent = run.join(FOLDER);
     let newest = newest_checkpoint(run)?;
     for entry in std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))? {
-        let path = entry.map_err(|cause| FileError::new("read", &parent, cause))?.path();
-        if Some(&path) != newest.as_ref() {
+        let entry = entry.map_err(|cause| FileError::new("read", &parent, cause))?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let ours = step_of(&name).is_some() || (name.starts_with(".step-") && name.ends_with(".partial"));
+        if ours && Some(&path) != newest.as_ref() {
             remove_folder(&path)?;
         }
     }
     Ok(())
+}
+
+/// The step of a checkpoint's folder.
+fn step_of(name: &str) -> Option<u64> {
+    name.strip_prefix("step-")?.parse().ok()
 }
 
 /// The folder of a run's newest checkpoint, if it has one.
@@ -108,10 +115,7 @@ pub fn newest_checkpoint(run: &Path) -> Result<Option<PathBuf>, TrainError> {
         return Ok(None);
     }
     let entries = std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))?;
-    let steps = entries.flatten().filter_map(|entry| {
-        let step: u64 = entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?;
-        Some((step, entry.path()))
-    });
+    let steps = entries.flatten().filter_map(|entry| Some((step_of(entry.file_name().to_str()?)?, entry.path())));
     Ok(steps.max().map(|(_, path)| path))
 }
 

@@ -51,6 +51,10 @@ pub enum TrainError {
     #[error("child {child} has no private copy in this checkpoint; evaluate children that it trained")]
     NotHeld { child: String },
     #[error(
+        "the steps train child {child}, but network.children does not list it; add it, or leave it out of step.order"
+    )]
+    NotListed { child: String },
+    #[error(
         "a mini-batch of one image and feature maps of one pixel leave nothing to normalize over; raise data.batch"
     )]
     OneValue,

@@ -1,21 +1,30 @@
 //! What a run will take, computed before it is allocated, and what it took.
 
 use super::{Evaluator, Trainer};
-use crate::backend::Executor;
+use crate::backend::{Demand, Executor};
 use crate::data::image_length;
 use crate::space::Child;
+use std::collections::BTreeSet;
+
+/// Pages of the program that are touched later, statistics, tables and plots.
+const PROGRAM_BYTES: usize = 3 << 20;
+
+/// A row of the record of steps, while its journal becomes a Parquet file: encoded, as a struct with its text, and in columns.
+const ROW_BYTES: usize = 256;
 
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryPlan {
-    /// Of the process before: program, data set, banks.
+    /// Of the process before: program, data set, banks, graphs.
     pub resident: usize,
     /// Pixels of the mini-batches of a step.
     pub mini_batches: usize,
-    /// Feature maps, gradients and scratch of a step.
+    /// Feature maps and gradients of a step.
     pub training: usize,
-    /// Likewise of an evaluation.
+    /// What an evaluation takes beyond that.
     pub evaluation: usize,
+    /// Scratch of the kernels, checkpoints and records on their way to the disk, and whatever else the program will touch.
+    pub other: usize,
 }
 
 impl MemoryPlan {
@@ -24,38 +33,52 @@ impl MemoryPlan {
         let model = &trainer.setup.model;
         let images = trainer.setup.config.data.batch as usize;
         let lanes = trainer.lanes() * trainer.replicas.len();
-        let executor = &trainer.host.executor;
-        let plans: Vec<_> =
-            trainer.largest_children().iter().map(|child| trainer.host.training_plan(model, child)).collect();
-        let plans: Vec<_> = plans.iter().map(AsRef::as_ref).collect();
-        let pixel_bytes = image_length(trainer.setup.dataset.shape()) * size_of::<E::Real>();
-        let evaluated = evaluator.map_or(0, |evaluator| {
-            let images = evaluator.batch_images();
-            let graphs = evaluator.plan.graphs().map(|graph| executor.evaluation_bytes(graph, images));
-            graphs.max().unwrap_or(0) + images * pixel_bytes
+        let children = trainer.planned_children();
+        let plans: Vec<_> = children.iter().map(|child| trainer.host.training_plan(model, child)).collect();
+        let graphs: Vec<_> = evaluator.iter().flat_map(|evaluator| evaluator.plan.graphs()).collect();
+        let evaluation_images = evaluator.map_or(0, Evaluator::batch_images);
+        let working = trainer.host.executor.working_memory(&Demand {
+            training: &plans,
+            lanes,
+            training_images: images,
+            evaluation: &graphs,
+            evaluation_images,
         });
+        let pixel_bytes = image_length(trainer.setup.dataset.shape()) * size_of::<E::Real>();
+        let mini_batches = lanes.max(1) * images * pixel_bytes;
+        // Weights and momentum of one replica at a time, as named tensors.
+        let checkpoint = 2 * model.layout.len() * size_of::<E::Real>();
+        let rows = (trainer.last_step() - trainer.step) as usize * lanes;
         Self {
             resident: resident_bytes().unwrap_or(0),
-            mini_batches: lanes * images * pixel_bytes,
-            training: executor.training_bytes(&plans, lanes, images),
-            evaluation: evaluated,
+            mini_batches,
+            training: working.training,
+            evaluation: working.evaluation + (evaluation_images * pixel_bytes).saturating_sub(mini_batches),
+            other: working.scratch + checkpoint + rows * ROW_BYTES + PROGRAM_BYTES,
         }
     }
 
-    /// Peak of the whole process. Arenas of training and evaluation are kept side by side.
+    /// Peak of the whole process.
     pub fn peak(&self) -> usize {
-        self.resident + self.mini_batches + self.training + self.evaluation
+        self.resident + self.mini_batches + self.training + self.evaluation + self.other
     }
 }
 
 impl<E: Executor> Trainer<E> {
-    /// Children whose plans bound those of all others: each edge's candidates in turn, the same on all edges.
-    fn largest_children(&self) -> Vec<Child> {
-        let choices = self.setup.space().choices();
-        let most = choices.iter().copied().max().unwrap_or(1);
-        let uniform = |candidate: usize| Child(choices.iter().map(|count| candidate.min(count - 1) as u8).collect());
-        let children: Vec<Child> = (0..most).map(uniform).filter(|child| self.setup.model.holds(child)).collect();
-        if children.is_empty() { self.next_children() } else { children }
+    /// Children that bound what the run takes: all that it trains if it is short or its children are few, otherwise also each edge's
+    /// candidates in turn, the same on all edges.
+    fn planned_children(&self) -> Vec<Child> {
+        /// As many steps as are drawn to find the children; plans of children in a cycle are needed soon anyway.
+        const STEPS: u64 = 256;
+        let end = self.last_step().min(self.step + STEPS);
+        let mut children: BTreeSet<Child> = (self.step..end).flat_map(|step| self.children_of(step)).collect();
+        if end < self.last_step() {
+            let choices = self.setup.space().choices();
+            let most = choices.iter().copied().max().unwrap_or(1);
+            let same = |candidate: usize| Child(choices.iter().map(|count| candidate.min(count - 1) as u8).collect());
+            children.extend((0..most).map(same).filter(|child| self.setup.model.holds(child)));
+        }
+        children.into_iter().collect()
     }
 }
 

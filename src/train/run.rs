@@ -4,7 +4,9 @@ use super::checkpoint::{self, Checkpoint, Position};
 use super::config::{RunConfig, from_text};
 use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::Executor;
-use crate::files::{FileError, FolderLock, create_new_folder, free_run_folder, write_bytes_atomically};
+use crate::files::{
+    FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
+};
 use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,9 +63,24 @@ fn resume_journal<R: Record>(
     let (path, parquet) = (journal_path(folder, name), parquet_path(folder, name));
     if !path.is_file() && parquet.is_file() {
         let rows: Vec<R> = read_parquet(&parquet)?;
-        Journal::create(&path)?.append(&rows)?;
+        Journal::create_with(&path, &rows)?;
     }
     Ok(Journal::resume(&path, keep)?)
+}
+
+/// A journal without rows, made unless it is there.
+fn empty_journal<R: Record>(folder: &Path, name: &str) -> Result<Journal<R>, TrainError> {
+    let path = journal_path(folder, name);
+    Ok(if path.is_file() { Journal::resume(&path, |_| false)?.0 } else { Journal::create(&path)? })
+}
+
+/// Rows of a journal, or of the Parquet file that it became; none where there is neither.
+fn recorded_rows<R: Record>(folder: &Path, name: &str) -> Result<usize, TrainError> {
+    let (path, parquet) = (journal_path(folder, name), parquet_path(folder, name));
+    if path.is_file() {
+        return Ok(Journal::<R>::read(&path)?.len());
+    }
+    Ok(if parquet.is_file() { read_parquet::<R>(&parquet)?.len() } else { 0 })
 }
 
 fn parquet_path(folder: &Path, name: &str) -> PathBuf {
@@ -85,13 +102,7 @@ impl<E: Executor> Run<E> {
         };
         let lock = FolderLock::take(&folder)?;
         write_bytes_atomically(&folder.join(CONFIG), trainer.setup.config.to_toml()?.as_bytes())?;
-        let steps = Journal::create(&journal_path(&folder, "steps"))?;
-        let accuracy = Journal::create(&journal_path(&folder, "accuracy"))?;
-        let evaluator = evaluator(&trainer.setup)?;
-        let mut run = Self { folder, trainer, evaluator, steps, accuracy, last_evaluation: Vec::new(), _lock: lock };
-        // From here on the run can be resumed, wherever it is stopped.
-        run.checkpoint()?;
-        Ok(run)
+        Self::begin(folder, trainer, lock)
     }
 
     /// The configuration of a run's folder.
@@ -100,29 +111,42 @@ impl<E: Executor> Run<E> {
     /// A folder without one, or one that does not parse.
     pub fn config(folder: &Path) -> Result<RunConfig, TrainError> {
         let path = folder.join(CONFIG);
+        if folder.is_dir() && !path.exists() {
+            let problem =
+                "holds no run.toml: it is no run folder, or its run was stopped before it began; start the run anew";
+            return Err(TrainError::Checkpoint { path: folder.to_owned(), problem: problem.to_owned() });
+        }
         let text = std::fs::read_to_string(&path).map_err(|cause| FileError::new("read", &path, cause))?;
         Ok(from_text(&text, &path.display().to_string(), &[])?)
     }
 
-    /// Goes on with a run from its newest checkpoint.
+    /// Goes on with a run from its newest checkpoint, or from its start if it was stopped before the first.
     ///
     /// # Errors
-    /// No checkpoint, another backend or instruction set than the run began with, rows that the disk has lost.
-    pub fn resume(folder: &Path, mut trainer: Trainer<E>) -> Result<Self, TrainError> {
+    /// Another backend or instruction set than the run began with, rows that the disk has lost, a checkpoint that is damaged or
+    /// was removed.
+    pub fn resume(folder: &Path, setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
         let lock = FolderLock::take(folder)?;
-        let replicas = trainer.setup.config.replicas;
+        remove_unfinished(folder)?;
+        if checkpoint::newest_checkpoint(folder)?.is_none() {
+            return Self::begin_again(folder, Trainer::new(setup, executor)?, lock);
+        }
+        if !setup.config.checkpoint.keep_all {
+            checkpoint::keep_newest(folder)?;
+        }
+        let replicas = setup.config.replicas;
         let checkpoints: Vec<Checkpoint> =
             (0..replicas).map(|replica| Checkpoint::read(folder, replica)).collect::<Result<_, _>>()?;
         let first = &checkpoints[0];
         let problem = |problem: String| TrainError::Checkpoint { path: first.path.clone(), problem };
-        let arithmetic = trainer.host.executor.arithmetic();
+        let arithmetic = executor.arithmetic();
         if first.arithmetic != arithmetic {
             let began = &first.arithmetic;
             return Err(problem(format!(
                 "was written by {began}, but this would go on with {arithmetic} and other bits; choose --device and --simd to match"
             )));
         }
-        trainer.restore(&checkpoints)?;
+        let trainer = Trainer::at(setup, executor, &checkpoints)?;
         let step = trainer.step;
         let (steps, found) = resume_journal(folder, "steps", |row: &StepRecord| row.step < step)?;
         let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step <= step)?;
@@ -136,6 +160,27 @@ impl<E: Executor> Run<E> {
         let mut last_evaluation = Journal::read(&journal_path(folder, "accuracy"))?;
         last_evaluation.retain(|row: &AccuracyRecord| row.step == step);
         Ok(Self { folder: folder.to_owned(), trainer, evaluator, steps, accuracy, last_evaluation, _lock: lock })
+    }
+
+    /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
+    fn begin_again(folder: &Path, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
+        let recorded =
+            recorded_rows::<StepRecord>(folder, "steps")? + recorded_rows::<AccuracyRecord>(folder, "accuracy")?;
+        if recorded > 0 {
+            let problem = format!("has {recorded} recorded rows, but no checkpoint to go on from; start the run anew");
+            return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });
+        }
+        Self::begin(folder.to_owned(), trainer, lock)
+    }
+
+    /// Empty journals and the first checkpoint; from then on the run goes on from where it was stopped.
+    fn begin(folder: PathBuf, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
+        let steps = empty_journal(&folder, "steps")?;
+        let accuracy = empty_journal(&folder, "accuracy")?;
+        let evaluator = evaluator(&trainer.setup)?;
+        let mut run = Self { folder, trainer, evaluator, steps, accuracy, last_evaluation: Vec::new(), _lock: lock };
+        run.checkpoint()?;
+        Ok(run)
     }
 
     /// Whether a run has ended.

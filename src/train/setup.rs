@@ -57,17 +57,7 @@ impl Setup {
         if config.data.batch == 1 && network.has_single_pixel_norm() {
             return Err(TrainError::OneValue);
         }
-        let sharing = config.network.sharing;
-        let children: Vec<Child> = match (sharing, listed(&space, &config.step)?) {
-            (Sharing::All, _) => Vec::new(),
-            (_, Some(mut children)) => {
-                children.sort();
-                children.dedup();
-                children
-            }
-            (_, None) => all(&space, "a sharing policy with private copies")?,
-        };
-        let model = Arc::new(Model::new(network, sharing, &children));
+        let model = Arc::new(model(network, &config)?);
         Ok(Self { config, dataset, table, split, model, order })
     }
 
@@ -94,6 +84,29 @@ impl Setup {
             None => Ok(children),
         }
     }
+}
+
+/// The network with the copies that its policy and its children need.
+fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
+    let sharing = config.network.sharing;
+    if sharing == Sharing::All {
+        return Ok(Model::new(network, sharing, &[]));
+    }
+    let space = &network.space;
+    let trained = match listed(space, &config.step)? {
+        Some(children) => children,
+        None => all(space, "a sharing policy with private copies")?,
+    };
+    let mut held = match &config.network.children {
+        Some(names) => names.iter().map(|name| space.parse_child(name)).collect::<Result<_, _>>()?,
+        None => trained.clone(),
+    };
+    held.sort();
+    held.dedup();
+    if let Some(child) = trained.iter().find(|child| held.binary_search(child).is_err()) {
+        return Err(TrainError::NotListed { child: space.format_child(child) });
+    }
+    Ok(Model::new(network, sharing, &held))
 }
 
 /// Reads columns step, position, image.

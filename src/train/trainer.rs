@@ -78,33 +78,47 @@ impl<E: Executor> Trainer<E> {
     /// Children or weights that do not fit the network, mini-batches that do not fit the data.
     pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
         let config = &setup.config;
-        let mut replicas = Vec::new();
-        for replica in 0..config.replicas {
-            let [init, data_seed, order] = config.seed.of(replica);
-            let mut state = State::initial(&setup.model, init);
-            if let Some(start) = &config.start {
-                state = State::zeroed(&setup.model);
-                read_weights(&setup.model, &start.from, start.step > 0, &mut state)?;
-            }
-            let children = ChildSchedule::new(setup.space(), &config.step, order)?;
-            replicas.push(Replica { state, data_seed, stream: setup.stream(data_seed)?, children });
-        }
+        let states = (0..config.replicas).map(|replica| {
+            let Some(start) = &config.start else {
+                let [init, ..] = config.seed.of(replica);
+                return Ok(State::initial(&setup.model, init));
+            };
+            let mut state = State::zeroed(&setup.model);
+            read_weights(&setup.model, &start.from, start.step > 0, &mut state)?;
+            Ok(state)
+        });
+        let states = states.collect::<Result<_, TrainError>>()?;
         let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
-        Ok(Self { host: Host::new(executor), replicas, step, mini_batches, last_rate: None, setup })
+        Self::with_states(setup, executor, states, step, mini_batches, None)
     }
 
-    /// Puts every replica where its checkpoint stands.
+    /// Every replica where its checkpoint stands. The file that the run started from is not read: it may be gone.
     ///
     /// # Errors
-    /// Tensors that do not fit the network.
-    pub fn restore(&mut self, checkpoints: &[Checkpoint]) -> Result<(), TrainError> {
-        for (replica, checkpoint) in self.replicas.iter_mut().zip(checkpoints) {
-            replica.state = checkpoint.state(&self.setup.model)?;
-            self.step = checkpoint.step;
-            self.mini_batches = checkpoint.mini_batches;
-            self.last_rate = checkpoint.learning_rate;
-        }
-        Ok(())
+    /// No checkpoint, or as [`Trainer::new`].
+    pub fn at(setup: Arc<Setup>, executor: E, checkpoints: &[Checkpoint]) -> Result<Self, TrainError> {
+        let states = checkpoints.iter().map(|checkpoint| checkpoint.state(&setup.model)).collect::<Result<_, _>>()?;
+        let position = checkpoints.first().map(|first| (first.step, first.mini_batches, first.learning_rate));
+        let (step, mini_batches, last_rate) = position.unwrap_or_default();
+        Self::with_states(setup, executor, states, step, mini_batches, last_rate)
+    }
+
+    fn with_states(
+        setup: Arc<Setup>,
+        executor: E,
+        states: Vec<State<E::Real>>,
+        step: u64,
+        mini_batches: u64,
+        last_rate: Option<f64>,
+    ) -> Result<Self, TrainError> {
+        let config = &setup.config;
+        let replicas = (0..).zip(states).map(|(replica, state)| {
+            let [_, data_seed, order] = config.seed.of(replica);
+            let children = ChildSchedule::new(setup.space(), &config.step, order)?;
+            Ok(Replica { state, data_seed, stream: setup.stream(data_seed)?, children })
+        });
+        let replicas = replicas.collect::<Result<_, TrainError>>()?;
+        Ok(Self { host: Host::new(executor), replicas, step, mini_batches, last_rate, setup })
     }
 
     /// Lanes of a step of one replica.
@@ -112,9 +126,10 @@ impl<E: Executor> Trainer<E> {
         self.replicas[0].children.lanes()
     }
 
-    /// Children of the next step of the first replica.
-    pub fn next_children(&self) -> Vec<Child> {
-        self.replicas[0].children.children(self.setup.space(), self.step - self.first_step())
+    /// Children of a step, of all replicas.
+    pub fn children_of(&self, step: u64) -> Vec<Child> {
+        let done = step - self.first_step();
+        self.replicas.iter().flat_map(|replica| replica.children.children(self.setup.space(), done)).collect()
     }
 
     /// Mini-batches that one step uses up.

@@ -1,6 +1,7 @@
 //! Small models and mini-batches for the tests.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod command;
 pub mod goldens;
 
 use crosstalk::network::{Model, Network, NetworkSize, Sharing};

@@ -9,13 +9,15 @@ mod forward;
 mod inputs;
 mod norm;
 
-use super::executor::{Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult};
+use super::executor::{
+    Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
+};
 use super::{BatchStatistics, LanePlan};
 use crate::network::{Bank, Network};
 use crate::ops::head::cpu::Head;
 use crate::plan::{StageKind, chunk_images};
 use crate::simd::{Level, Scratch};
-use crate::tensor::Buffer;
+use crate::tensor::{Buffer, padded_channels};
 use arena::Arenas;
 use norm::NormState;
 use rayon::prelude::*;
@@ -29,6 +31,10 @@ thread_local! {
 fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with_borrow_mut(work)
 }
+
+/// Copies of the largest image of a feature map that a kernel's scratch holds at most: its input and output gradient with their
+/// borders, and strips.
+const SCRATCH_IMAGES: usize = 4;
 
 /// The CPU backend.
 pub struct Cpu {
@@ -90,14 +96,18 @@ impl Executor for Cpu {
         format!("cpu {} f32", self.level)
     }
 
-    fn training_bytes(&self, plans: &[&LanePlan], lanes: usize, images: usize) -> usize {
-        let arena = plans.iter().map(|plan| training_len(plan, images)).max().unwrap_or(0);
-        let row = plans.iter().map(|plan| plan.row_len).max().unwrap_or(0);
-        (arena * Self::wave().min(lanes) + row * lanes) * size_of::<f32>()
-    }
-
-    fn evaluation_bytes(&self, plan: &LanePlan, images: usize) -> usize {
-        plan.schedule.elements_per_image * images * size_of::<f32>()
+    fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
+        let arena = demand.most_training(|plan| training_len(plan, demand.training_images));
+        let evaluation = demand.most_evaluation(|plan| evaluation_len(plan, demand.evaluation_images));
+        let row = demand.most_training(|plan| plan.row_len);
+        let image = demand.most_training(largest_image).max(demand.most_evaluation(largest_image));
+        // A row of gradients for every lane, and their sums.
+        let training = arena * Self::wave().min(demand.lanes) + 2 * row * demand.lanes;
+        // An evaluation takes over a lane's arena, or has a larger one in its place.
+        let evaluation = evaluation.saturating_sub(arena);
+        let scratch = SCRATCH_IMAGES * image * rayon::current_num_threads();
+        let [training, evaluation, scratch] = [training, evaluation, scratch].map(|len| len * size_of::<f32>());
+        WorkingMemory { training, evaluation, scratch }
     }
 
     fn train(&self, lanes: &[TrainLane<'_, f32>]) -> Vec<TrainResult<f32>> {
@@ -125,7 +135,7 @@ impl Executor for Cpu {
         bank: &Bank<f32>,
         regime: Regime<'_>,
     ) -> Evaluation {
-        let len = plan.schedule.elements_per_image * batch.labels.len();
+        let len = evaluation_len(plan, batch.labels.len());
         let mut run = self.start(network, plan, batch, bank, len);
         run.forward(regime);
         let heads = run.heads.iter().map(|head| head.result(batch.labels)).collect();
@@ -168,6 +178,17 @@ impl LaneRun<'_> {
 fn training_len(plan: &LanePlan, images: usize) -> usize {
     let [prepared, partials] = tail(plan, images);
     plan.schedule.elements_per_image * images + prepared + partials
+}
+
+/// Elements of the arena of an evaluation.
+fn evaluation_len(plan: &LanePlan, images: usize) -> usize {
+    plan.schedule.elements_per_image * images
+}
+
+/// Elements of the largest stored value of one image.
+fn largest_image(plan: &LanePlan) -> usize {
+    let values = plan.graph.values.iter();
+    values.map(|value| value.shape.pixels() * padded_channels(value.shape.channels)).max().unwrap_or(0)
 }
 
 /// Elements after the values: prepared weights, weight gradients by chunk.

@@ -3,7 +3,9 @@
 mod backward;
 mod forward;
 
-use super::executor::{Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult};
+use super::executor::{
+    Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
+};
 use super::{BatchStatistics, LanePlan};
 use crate::network::{Bank, Network};
 use crate::ops::head::reference as head;
@@ -68,15 +70,15 @@ impl Executor for Reference {
         "reference f64".to_owned()
     }
 
-    fn training_bytes(&self, plans: &[&LanePlan], lanes: usize, images: usize) -> usize {
-        // Every value stored, normalized and with its gradient, and as many again on the way; rows of all lanes.
-        let held = plans.iter().map(|plan| value_elements(plan)).max().unwrap_or(0) * images;
-        let row = plans.iter().map(|plan| plan.row_len).max().unwrap_or(0);
-        (4 * held + lanes * row) * size_of::<f64>()
-    }
-
-    fn evaluation_bytes(&self, plan: &LanePlan, images: usize) -> usize {
-        2 * value_elements(plan) * images * size_of::<f64>()
+    fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
+        // Every value stored, normalized and with its gradient, and as many again on the way; rows of all lanes and their sums.
+        let held = demand.most_training(value_elements) * demand.training_images;
+        let training = 4 * held + 2 * demand.lanes * demand.most_training(|plan| plan.row_len);
+        let evaluation = 2 * demand.most_evaluation(value_elements) * demand.evaluation_images;
+        // Nothing is kept between lanes.
+        let evaluation = evaluation.saturating_sub(training);
+        let [training, evaluation] = [training, evaluation].map(|len| len * size_of::<f64>());
+        WorkingMemory { training, evaluation, scratch: 0 }
     }
 
     fn train(&self, lanes: &[TrainLane<'_, f64>]) -> Vec<TrainResult<f64>> {

@@ -55,6 +55,9 @@ pub struct NetworkConfig {
     pub classes: Option<usize>,
     #[serde(default)]
     pub sharing: Sharing,
+    /// Children that have copies of their own where the policy gives any; those of `step.order`, or all, unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub children: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,64 @@
+//! Same bits in two runs and with any number of threads, at every instruction set.
+
+mod common;
+
+use common::command::{Recorded, Workshop};
+use crosstalk::simd::Level;
+
+#[test]
+fn two_runs_leave_the_same_bits() {
+    let shop = Workshop::new();
+    let first = shop.train("first", "");
+    assert_eq!(first.steps.len(), 12);
+    assert_eq!(first.accuracy.len(), 3 * 3 * 4, "three evaluations, three regimes, four children");
+    assert_eq!(first, shop.train("second", ""));
+}
+
+#[test]
+fn another_seed_leaves_other_bits() {
+    let shop = Workshop::new();
+    let [first, second] = [0, 1].map(|seed| shop.train(&format!("seed-{seed}"), &format!("--set seed.base={seed}")));
+    assert_ne!(first.state_hash, second.state_hash);
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit_at_any_instruction_set() {
+    let shop = Workshop::new();
+    // Four lanes a step, so that lanes and chunks of images run side by side.
+    let lanes = "--set step.children=fair --set step.order=lexicographic --steps 6";
+    for level in Level::available() {
+        let run = |threads: usize| -> Recorded {
+            shop.train(&format!("{level}-{threads}"), &format!("{lanes} --simd {level} --threads {threads}"))
+        };
+        let alone = run(1);
+        assert_eq!(alone.steps.len(), 6 * 4);
+        for threads in [2, 7] {
+            assert_eq!(alone, run(threads), "{level} with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn the_reference_does_not_depend_on_the_number_of_threads() {
+    let shop = Workshop::new();
+    let run = |threads: usize| {
+        let options = "--device reference --set precision=f64 --steps 3";
+        shop.train(&format!("threads-{threads}"), &format!("{options} --threads {threads}"))
+    };
+    assert_eq!(run(1), run(7));
+}
+
+#[test]
+fn evaluation_does_not_depend_on_the_number_of_threads() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    let evaluate = |threads: usize| -> Vec<crosstalk::records::AccuracyRecord> {
+        let out = format!("threads-{threads}.parquet");
+        shop.run(&format!("eval run --norm running,batch,recalibrated --threads {threads} --out {out}"));
+        common::command::rows(&shop.path(&out))
+    };
+    let alone = evaluate(1);
+    assert_eq!(alone.len(), 3 * 64);
+    assert_eq!(alone, evaluate(2));
+    assert_eq!(alone, evaluate(7));
+}

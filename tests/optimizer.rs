@@ -1,0 +1,170 @@
+//! The update against its formula, recomputed in f64 from the gradients.
+
+mod common;
+
+use common::{mini_batch, model, zhang64};
+use crosstalk::backend::MiniBatch;
+use crosstalk::backend::host::{Host, Reduce, ReplicaStep};
+use crosstalk::backend::reference::Reference;
+use crosstalk::network::{Model, Sharing, State};
+use crosstalk::ops::sgd::{Sgd, Unsampled};
+use crosstalk::plan::ParameterRef;
+use crosstalk::space::Child;
+use crosstalk::tensor::Shape;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const PLAIN: Sgd =
+    Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false, clip_norm: None, unsampled: Unsampled::Skip };
+
+/// Two children that share one candidate, in turns.
+const CHILDREN: [[u8; 3]; 2] = [[0, 1, 2], [0, 3, 1]];
+
+type Vectors = BTreeMap<ParameterRef, Vec<f64>>;
+
+struct Trial {
+    model: Arc<Model>,
+    host: Host<Reference>,
+    batches: Vec<(Vec<f64>, Vec<u8>)>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let shape = Shape::new(5, 5, 1);
+        let model = model(zhang64(shape, 4, 1, 3), Sharing::All);
+        Self { model, host: Host::new(Reference), batches: (0..2).map(|seed| mini_batch(seed, 3, shape, 3)).collect() }
+    }
+
+    fn batch(&self, number: usize) -> MiniBatch<'_, f64> {
+        MiniBatch { images: &self.batches[number].0, labels: &self.batches[number].1 }
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = ParameterRef> {
+        (0..self.model.network.parameters.len()).map(|parameter| ParameterRef { parameter, copy: 0 })
+    }
+
+    fn weights(&self, state: &State<f64>, reference: ParameterRef) -> Vec<f64> {
+        state.weights.get(reference.parameter, 0).to_vec()
+    }
+
+    /// Takes four steps of `lanes`, and the same four by the formula; every weight must agree.
+    fn agrees_with(&self, sgd: Sgd, reduce: Reduce, lanes: &dyn Fn(usize) -> Vec<(Child, usize)>) {
+        let rate = 0.1;
+        let mut state = State::initial(&self.model, 3);
+        let mut momenta = Vectors::new();
+        for step in 0..4 {
+            let lanes = lanes(step);
+            let before = state.clone();
+            let mut gradients = Vectors::new();
+            for (child, batch) in &lanes {
+                let (_, lane) = self.host.gradients(&self.model, &before, child, self.batch(*batch));
+                for (reference, gradient) in lane {
+                    let sum = gradients.entry(reference).or_insert_with(|| vec![0.0; gradient.len()]);
+                    sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
+                }
+            }
+            let share = if reduce == Reduce::Mean { 1.0 / lanes.len() as f64 } else { 1.0 };
+            gradients.values_mut().flatten().for_each(|g| *g *= share);
+            if let Some(limit) = sgd.clip_norm {
+                let norm = gradients.values().flatten().map(|g| g * g).sum::<f64>().sqrt();
+                assert!(norm > limit, "the gradient is too small to be clipped: {norm}");
+                gradients.values_mut().flatten().for_each(|g| *g *= limit / (norm + 1e-6));
+            }
+            let trained = self.host.step(&mut [ReplicaStep {
+                model: &self.model,
+                state: &mut state,
+                lanes: lanes.iter().map(|(child, batch)| (child.clone(), self.batch(*batch))).collect(),
+                reduce,
+                sgd,
+                learning_rate: rate,
+            }]);
+            assert_eq!(trained[0].len(), lanes.len());
+            for reference in self.parameters().filter(|r| self.is_trained(*r)) {
+                let mut expected = self.weights(&before, reference);
+                let gradient = gradients.get(&reference).cloned();
+                let moves =
+                    gradient.is_some() || (sgd.unsampled == Unsampled::Decay && momenta.contains_key(&reference));
+                if moves {
+                    let first = !momenta.contains_key(&reference);
+                    let momentum = momenta.entry(reference).or_insert_with(|| vec![0.0; expected.len()]);
+                    for (index, (w, m)) in expected.iter_mut().zip(momentum).enumerate() {
+                        let g = gradient.as_ref().map_or(0.0, |g| g[index]) + sgd.weight_decay * *w;
+                        *m = if first { g } else { sgd.momentum * *m + g };
+                        *w -= rate * if sgd.nesterov { g + sgd.momentum * *m } else { *m };
+                    }
+                }
+                let found = self.weights(&state, reference);
+                let name = &self.model.network.parameters[reference.parameter].name;
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!((found - expected).abs() <= 1e-13, "step {step}, {name}: {found}, not {expected}");
+                }
+                let moved = found != self.weights(&before, reference);
+                assert_eq!(moved, moves && expected != self.weights(&before, reference), "step {step}, {name}");
+            }
+        }
+    }
+
+    fn is_trained(&self, reference: ParameterRef) -> bool {
+        let name = &self.model.network.parameters[reference.parameter].name;
+        !name.contains("running_")
+    }
+}
+
+fn in_turns(step: usize) -> Vec<(Child, usize)> {
+    vec![(Child(CHILDREN[step % 2].to_vec()), step % 2)]
+}
+
+fn both(step: usize) -> Vec<(Child, usize)> {
+    (0..2).map(|lane| (Child(CHILDREN[lane].to_vec()), (step + lane) % 2)).collect()
+}
+
+#[test]
+fn plain_descent_follows_the_gradient() {
+    Trial::new().agrees_with(PLAIN, Reduce::Mean, &in_turns);
+}
+
+#[test]
+fn momentum_and_weight_decay_are_those_of_pytorch() {
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.01, ..PLAIN };
+    Trial::new().agrees_with(sgd, Reduce::Mean, &in_turns);
+}
+
+#[test]
+fn nesterov_looks_ahead() {
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.01, nesterov: true, ..PLAIN };
+    Trial::new().agrees_with(sgd, Reduce::Mean, &in_turns);
+}
+
+#[test]
+fn clipping_scales_all_gradients_together_before_weight_decay() {
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.1, clip_norm: Some(0.01), ..PLAIN };
+    Trial::new().agrees_with(sgd, Reduce::Mean, &both);
+    Trial::new().agrees_with(Sgd { nesterov: true, ..sgd }, Reduce::Sum, &both);
+}
+
+#[test]
+fn unsampled_parameters_that_have_started_decay() {
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.01, unsampled: Unsampled::Decay, ..PLAIN };
+    Trial::new().agrees_with(sgd, Reduce::Mean, &in_turns);
+    Trial::new().agrees_with(Sgd { nesterov: true, clip_norm: Some(0.01), ..sgd }, Reduce::Mean, &in_turns);
+}
+
+#[test]
+fn lanes_are_averaged_or_added() {
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.01, ..PLAIN };
+    Trial::new().agrees_with(sgd, Reduce::Mean, &both);
+    Trial::new().agrees_with(sgd, Reduce::Sum, &both);
+}
+
+#[test]
+fn a_gradient_below_the_limit_is_not_clipped() {
+    let trial = Trial::new();
+    let step = |clip_norm| {
+        let mut state = State::initial(&trial.model, 3);
+        let (_, gradients) = trial.host.gradients(&trial.model, &state, &Child(CHILDREN[0].to_vec()), trial.batch(0));
+        Sgd { clip_norm, ..PLAIN }.update(&trial.model, &mut state, gradients, 0.1);
+        state.hash(&trial.model)
+    };
+    assert_eq!(step(Some(1e6)), step(None));
+    assert_ne!(step(Some(1e-3)), step(None));
+}

@@ -1,0 +1,261 @@
+//! A run that is killed, wherever, and resumed ends with the bits of a run that was not.
+
+mod common;
+
+use common::command::{Recorded, Workshop};
+use crosstalk::records::{InterferenceRecord, Journal, Record, StepRecord};
+use crosstalk::rng::{Purpose, Stream};
+use crosstalk::simd::Level;
+use crosstalk::train::newest_checkpoint;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Long enough that a kill lands between its steps, evaluations and checkpoints.
+const LONG: &str = "--set steps=120 --set replicas=2 --set checkpoint.every_steps=3 --set evaluation.every_steps=7 \
+                    --set evaluation.children=every:2";
+
+/// Starts the program, lets it live so long, and kills it. Returns whether it was killed before it ended.
+fn killed_after(shop: &Workshop, arguments: &str, life: Duration) -> bool {
+    let mut process = shop.command(arguments).spawn().expect("the program starts");
+    let born = Instant::now();
+    while born.elapsed() < life {
+        if let Some(status) = process.try_wait().expect("a child process") {
+            let mut error = String::new();
+            process.stderr.take().expect("a pipe").read_to_string(&mut error).expect("text");
+            assert!(status.success(), "crosstalk {arguments}: {error}");
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    process.kill().expect("a child process");
+    !process.wait().expect("a child process").success()
+}
+
+/// Kills the run in `name` again and again, each time a random while after it started, until it has ended or `most` kills are
+/// done; then lets it end.
+fn killed_again_and_again(shop: &Workshop, name: &str, seed: u64, most: usize) -> usize {
+    let mut stream = Stream::new(seed, Purpose::Children, 0, 0);
+    let mut kills = 0;
+    let mut arguments = format!("train small.toml --out {name} {LONG} --set seed.base={seed}");
+    // A run may be killed after it has ended, before the process has.
+    while kills < most && !shop.path(name).join("result.toml").exists() {
+        let life = Duration::from_micros(u64::from(5_000 + stream.bounded(100_000)));
+        if !killed_after(shop, &arguments, life) {
+            break;
+        }
+        kills += 1;
+        if shop.path(name).join("run.toml").exists() {
+            arguments = format!("train --resume {name}");
+        } else if shop.path(name).exists() {
+            // Stopped before it began.
+            std::fs::remove_dir_all(shop.path(name)).expect("a folder");
+        }
+    }
+    if !shop.path(name).join("result.toml").exists() {
+        shop.run(&arguments);
+    }
+    kills
+}
+
+fn assert_same(found: &Recorded, whole: &Recorded) {
+    assert_eq!(found.state_hash, whole.state_hash);
+    assert_eq!(found.replica_hashes, whole.replica_hashes);
+    assert_eq!(found.steps, whole.steps);
+    assert_eq!(found.accuracy, whole.accuracy);
+}
+
+/// Nothing but what a run leaves: no journal, no unfinished file, one checkpoint.
+fn assert_tidy(folder: &Path) {
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect()
+    };
+    for name in names(folder) {
+        assert!(!name.ends_with(".journal") && !name.ends_with(".partial"), "{name} is left");
+    }
+    assert_eq!(names(&folder.join("checkpoints")).len(), 1);
+}
+
+#[test]
+fn a_run_killed_at_random_ends_with_the_same_bits() {
+    let shop = Workshop::new();
+    let mut kills = 0;
+    for seed in 0..4 {
+        let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} --set seed.base={seed}"));
+        let name = format!("killed-{seed}");
+        kills += killed_again_and_again(&shop, &name, seed, 12);
+        assert_same(&shop.recorded(&name), &whole);
+        assert_tidy(&shop.path(&name));
+    }
+    assert!(kills >= 8, "only {kills} kills: the run is too short for this test");
+}
+
+/// A run in `stopped`, killed once it has a checkpoint after its first step, and the same run in `whole`.
+fn stopped_run(shop: &Workshop, options: &str) -> Recorded {
+    let whole = shop.train("whole", options);
+    let mut process =
+        shop.command(&format!("train small.toml --out stopped {options}")).spawn().expect("the program starts");
+    let goes_on = || {
+        let newest = newest_checkpoint(&shop.path("stopped")).expect("a folder");
+        newest.is_some_and(|newest| !newest.ends_with("step-00000000"))
+    };
+    while !goes_on() {
+        assert!(process.try_wait().expect("a child process").is_none(), "the run ended before it was killed");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    process.kill().expect("a child process");
+    process.wait().expect("a child process");
+    assert!(!shop.path("stopped/result.toml").exists(), "the run ended before it was killed");
+    whole
+}
+
+#[test]
+fn a_run_killed_before_its_first_checkpoint_begins_again() {
+    let shop = Workshop::new();
+    let whole = shop.train("whole", "");
+    let config = std::fs::read(shop.path("whole/run.toml")).expect("a file");
+    // Stages of what a start leaves: run.toml; then journals; then an unfinished checkpoint.
+    for stage in 0..3 {
+        let name = format!("stage-{stage}");
+        let folder = shop.path(&name);
+        std::fs::create_dir_all(folder.join("checkpoints/.step-00000000.partial")).expect("a folder");
+        std::fs::write(folder.join("run.toml"), &config).expect("a file");
+        if stage < 2 {
+            std::fs::remove_dir_all(folder.join("checkpoints")).expect("a folder");
+        }
+        if stage > 0 {
+            Journal::<StepRecord>::create(&folder.join("steps.journal")).expect("a journal");
+        }
+        shop.run(&format!("train --resume {name}"));
+        assert_same(&shop.recorded(&name), &whole);
+        assert_tidy(&folder);
+    }
+}
+
+#[test]
+fn a_run_killed_before_it_began_says_so() {
+    let shop = Workshop::new();
+    std::fs::create_dir(shop.path("empty")).expect("a folder");
+    let error = shop.refused("train --resume empty");
+    assert!(error.contains("empty: holds no run.toml") && error.contains("start the run anew"), "{error}");
+    let error = shop.refused("train --resume nowhere");
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+#[test]
+fn a_run_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before() {
+    let shop = Workshop::new();
+    let whole = stopped_run(&shop, LONG);
+    let checkpoints = shop.path("stopped/checkpoints");
+    let newest = newest_checkpoint(&shop.path("stopped")).expect("a folder").expect("a checkpoint");
+    // Half of the next checkpoint, and half of the removal of the one before.
+    let weights = std::fs::read(newest.join("replica-0.safetensors")).expect("a checkpoint");
+    for half in [".step-00000118.partial", "step-00000001"] {
+        std::fs::create_dir_all(checkpoints.join(half)).expect("a folder");
+        std::fs::write(checkpoints.join(half).join("replica-0.safetensors"), &weights[..weights.len() / 2])
+            .expect("a file");
+    }
+    shop.run("train --resume stopped");
+    assert_same(&shop.recorded("stopped"), &whole);
+    assert_tidy(&shop.path("stopped"));
+}
+
+/// Undoes the end of a journal.
+fn back_to_journal<R: Record>(folder: &Path, table: &str, rows: &[R]) {
+    Journal::create_with(&folder.join(format!("{table}.journal")), rows).expect("a journal");
+    std::fs::remove_file(folder.join(format!("{table}.parquet"))).expect("a file");
+}
+
+#[test]
+fn a_run_killed_while_it_finishes_finishes_again() {
+    let shop = Workshop::new();
+    let options = "--set interference.children=every:2";
+    let whole = shop.train("whole", options);
+    let measured = |name: &str| -> Vec<InterferenceRecord> {
+        common::command::rows(&shop.path(name).join("interference/end.parquet"))
+    };
+    // Killed after: both Parquet files; the first; the first file but not the removal of its journal; the measurement.
+    for stage in 0..4 {
+        let name = format!("stage-{stage}");
+        shop.train(&name, options);
+        let folder = shop.path(&name);
+        std::fs::remove_file(folder.join("result.toml")).expect("a file");
+        match stage {
+            0 => {}
+            1 => back_to_journal(&folder, "accuracy", &whole.accuracy),
+            2 => {
+                let parquet = std::fs::read(folder.join("steps.parquet")).expect("a file");
+                back_to_journal(&folder, "steps", &whole.steps);
+                back_to_journal(&folder, "accuracy", &whole.accuracy);
+                std::fs::write(folder.join("steps.parquet"), parquet).expect("a file");
+            }
+            _ => {
+                back_to_journal(&folder, "steps", &whole.steps);
+                back_to_journal(&folder, "accuracy", &whole.accuracy);
+            }
+        }
+        shop.run(&format!("train --resume {name}"));
+        assert_same(&shop.recorded(&name), &whole);
+        assert_eq!(measured(&name), measured("whole"));
+        let files = std::fs::read_dir(folder.join("interference")).expect("a folder").count();
+        assert_eq!(files, 1, "the measurement was written twice");
+        assert_tidy(&folder);
+    }
+}
+
+#[test]
+fn a_run_that_started_from_a_checkpoint_needs_it_no_more() {
+    let shop = Workshop::new();
+    shop.train("source", "");
+    let onward = "train --from source --steps 40 --set checkpoint.every_steps=2";
+    shop.run(&format!("{onward} --out whole"));
+    let mut process = shop.command(&format!("{onward} --out stopped")).spawn().expect("the program starts");
+    while !shop.path("stopped/checkpoints/step-00000012").exists() {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    process.kill().expect("a child process");
+    process.wait().expect("a child process");
+    std::fs::remove_dir_all(shop.path("source")).expect("a folder");
+    if !shop.path("stopped/result.toml").exists() {
+        shop.run("train --resume stopped");
+    }
+    assert_same(&shop.recorded("stopped"), &shop.recorded("whole"));
+    shop.run("eval stopped --children every:2");
+}
+
+#[test]
+fn another_instruction_set_is_refused() {
+    let levels = Level::available();
+    if let [first, second, ..] = levels.as_slice() {
+        let shop = Workshop::new();
+        let whole = stopped_run(&shop, &format!("{LONG} --simd {first}"));
+        let before = std::fs::read(shop.path("stopped/steps.journal")).expect("a journal");
+        let error = shop.refused(&format!("train --resume stopped --simd {second}"));
+        assert!(error.contains(&format!("was written by cpu {first} f32")), "{error}");
+        assert!(error.contains(&format!("cpu {second} f32")) && error.contains("--simd"), "{error}");
+        assert_eq!(std::fs::read(shop.path("stopped/steps.journal")).expect("a journal"), before);
+        shop.run(&format!("train --resume stopped --simd {first} --threads 3"));
+        assert_same(&shop.recorded("stopped"), &whole);
+    }
+}
+
+#[test]
+fn a_run_that_has_ended_is_not_resumed() {
+    let shop = Workshop::new();
+    let whole = shop.train("whole", "");
+    let error = shop.refused("train --resume whole");
+    assert!(error.contains("whole has ended; there is nothing to resume"), "{error}");
+    assert_same(&shop.recorded("whole"), &whole);
+}
+
+#[test]
+fn a_run_that_lost_its_checkpoints_keeps_its_record() {
+    let shop = Workshop::new();
+    stopped_run(&shop, LONG);
+    std::fs::remove_dir_all(shop.path("stopped/checkpoints")).expect("a folder");
+    let before = std::fs::read(shop.path("stopped/steps.journal")).expect("a journal");
+    let error = shop.refused("train --resume stopped");
+    assert!(error.contains("no checkpoint to go on from"), "{error}");
+    assert_eq!(std::fs::read(shop.path("stopped/steps.journal")).expect("a journal"), before);
+}
