@@ -6,7 +6,7 @@ use common::command::{Workshop, rows};
 use crosstalk::backend::cpu::Cpu;
 use crosstalk::records::{AccuracyRecord, InterferenceRecord};
 use crosstalk::simd::Level;
-use crosstalk::study::measure;
+use crosstalk::study::{Measure, measure};
 use crosstalk::train::config::{NormRegime, from_text};
 use crosstalk::train::{Evaluator, Setup, Trainer};
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ fn changes(trainer: &mut Trainer<Cpu>) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let before = trainer.hash();
     let matrix = measure(trainer, 0, &evaluator, &[NormRegime::Running], &mut |_| {}).expect("a matrix");
     assert_eq!(trainer.hash(), before, "measuring changed the state");
-    (matrix.loss_changes(0), matrix.accuracy_changes(0))
+    (matrix.changes(0, Measure::Loss), matrix.changes(0, Measure::Accuracy))
 }
 
 #[test]
