@@ -86,7 +86,7 @@ pub struct Norm {
     pub running: Option<[ParameterId; 2]>,
 }
 
-/// A stage of the network: [ReLU,] operation [, normalization].
+/// A stage of the network: `[ReLU,] operation [, normalization]`.
 #[derive(Clone, Debug)]
 pub struct Layer {
     pub name: String,

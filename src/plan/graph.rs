@@ -44,11 +44,11 @@ pub struct Value {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StageKind {
-    /// [ReLU] . linear operation; the inputs are concatenated.
+    /// `[ReLU] . linear operation`; the inputs are concatenated.
     Linear { operation: Operation, relu: bool, weights: Vec<ParameterRef> },
     /// Sum of the inputs in order, from 0, each times its gate where it has one.
     Node { gates: Vec<Option<GateRef>> },
-    /// Global average pool of the [ReLU'd] concatenated inputs, linear classifier, softmax cross-entropy.
+    /// Global average pool of the concatenated inputs, linear classifier, softmax cross-entropy.
     Head { relu: bool, weight: ParameterRef, bias: ParameterRef },
 }
 
