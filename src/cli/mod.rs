@@ -4,7 +4,9 @@ mod data;
 mod device;
 mod eval;
 mod interfere;
+mod output;
 mod progress;
+mod replay;
 mod results;
 mod space;
 mod train;
@@ -29,6 +31,8 @@ enum Command {
     Eval(eval::EvalArguments),
     /// Measure how a step on each child changes the others.
     Interfere(interfere::InterfereArguments),
+    /// Repeat a PyTorch run from a trace folder and compare every number.
+    Replay(replay::ReplayArguments),
     /// Search spaces.
     Space(space::SpaceArguments),
     /// Data sets.
@@ -44,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Interfere(arguments) => interfere::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Space(arguments) => space::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Weights(arguments) => weights::run(arguments),

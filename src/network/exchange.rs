@@ -91,6 +91,18 @@ pub fn export_momentum<T: Real>(model: &Model, state: &State<T>) -> Tensors {
         .collect()
 }
 
+/// Weight gradients under the parameters' names.
+pub fn export_gradients<T: Real>(model: &Model, gradients: &[(ParameterRef, Vec<T>)]) -> Tensors {
+    gradients
+        .iter()
+        .map(|(reference, values)| {
+            let ParameterRef { parameter, copy } = *reference;
+            let name = model.network.parameters[parameter].name.clone();
+            (with_owner(model, parameter, copy, name), tensor(model, parameter, values))
+        })
+        .collect()
+}
+
 /// Reads weights and buffers, and momentum where there is any. A private copy that the file lacks takes the shared tensor.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ mod state;
 
 pub use bank::{Bank, BankLayout};
 pub use build::{NetworkError, NetworkSize};
-pub use exchange::{ExchangeError, Tensors, export_momentum, export_parameters, import_parameters};
+pub use exchange::{ExchangeError, Tensors, export_gradients, export_momentum, export_parameters, import_parameters};
 pub use initial::initialize;
 pub use layout::{Layout, Segments};
 pub use model::Model;

@@ -1,5 +1,6 @@
 //! Experiments on trained supernets.
 
 mod interference;
+pub mod replay;
 
 pub use interference::{Interference, Measure, SharedSummary, measure};

@@ -70,8 +70,10 @@ impl Evaluator {
         let order = Stream::new(data_seed, Purpose::Recalibration, 0, 0).permutation(training.len() as u32);
         let mut images = order.iter().cycle().map(|index| training.start + index);
         let mut recalibrated = Recalibrated::new(&self.plan);
+        // As in training, a mini-batch is never larger than the training part.
+        let size = (self.setup.config.data.batch as usize).min(training.len());
         for _ in 0..self.recalibration_batches {
-            let chosen: Vec<u32> = images.by_ref().take(self.setup.config.data.batch as usize).collect();
+            let chosen: Vec<u32> = images.by_ref().take(size).collect();
             let batch = self.setup.load(&chosen);
             let batches = self.recalibration_batches as usize;
             host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated);
