@@ -98,6 +98,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_or_ps(a, b) }
     }
     #[inline(always)]
+    fn any(self, mask: __m256) -> bool {
+        // SAFETY: see the head of this file.
+        unsafe { _mm256_movemask_ps(mask) != 0 }
+    }
+    #[inline(always)]
     fn select(self, mask: __m256, yes: __m256, no: __m256) -> __m256 {
         // SAFETY: see the head of this file.
         unsafe { _mm256_blendv_ps(no, yes, mask) }

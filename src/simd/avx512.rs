@@ -97,6 +97,10 @@ impl Simd for Avx512 {
         a | b
     }
     #[inline(always)]
+    fn any(self, mask: __mmask16) -> bool {
+        mask != 0
+    }
+    #[inline(always)]
     fn select(self, mask: __mmask16, yes: __m512, no: __m512) -> __m512 {
         // SAFETY: see the head of this file.
         unsafe { _mm512_mask_blend_ps(mask, no, yes) }

@@ -90,6 +90,10 @@ impl Simd for Avx512Narrow {
         a | b
     }
     #[inline(always)]
+    fn any(self, mask: __mmask8) -> bool {
+        mask != 0
+    }
+    #[inline(always)]
     fn select(self, mask: __mmask8, yes: __m256, no: __m256) -> __m256 {
         // SAFETY: see the head of this file.
         unsafe { _mm256_mask_blend_ps(mask, no, yes) }

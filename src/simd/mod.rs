@@ -49,6 +49,7 @@ pub trait Simd: Copy {
     /// True where `a` or `b` is not a number.
     fn unordered(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     fn or(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    fn any(self, mask: Self::Mask) -> bool;
     fn select(self, mask: Self::Mask, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
 }
 

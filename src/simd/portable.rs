@@ -87,6 +87,10 @@ impl Simd for Portable {
         std::array::from_fn(|i| a[i] || b[i])
     }
     #[inline(always)]
+    fn any(self, mask: [bool; 8]) -> bool {
+        mask.contains(&true)
+    }
+    #[inline(always)]
     fn select(self, mask: [bool; 8], yes: Eight, no: Eight) -> Eight {
         std::array::from_fn(|i| if mask[i] { yes[i] } else { no[i] })
     }

@@ -18,6 +18,22 @@ pub(crate) struct Windows<'a> {
     pub pixels: usize,
 }
 
+/// Where any of the taps is not a number; one comparison looks at two taps.
+///
+/// # Safety
+/// A vector is readable at every tap from `x`.
+#[inline(always)]
+unsafe fn invalid<S: Simd>(simd: S, x: *const f32, taps: &[usize]) -> S::Mask {
+    let mut invalid = simd.unordered(simd.zero(), simd.zero());
+    for pair in 0..taps.len().div_ceil(2) {
+        let (a, b) = (taps[2 * pair], taps[(2 * pair + 1).min(taps.len() - 1)]);
+        // SAFETY: the caller's.
+        let pair = unsafe { simd.unordered(simd.load(x.add(a)), simd.load(x.add(b))) };
+        invalid = simd.or(invalid, pair);
+    }
+    invalid
+}
+
 /// What is computed of a window. A trait, not a closure: what is not inlined into the kernel is compiled without its instructions.
 trait Reduction {
     /// # Safety
@@ -31,13 +47,13 @@ impl Reduction for Largest {
     #[inline(always)]
     unsafe fn of<S: Simd>(simd: S, x: *const f32, taps: &[usize]) -> S::Vector {
         let mut largest = simd.splat(f32::NEG_INFINITY);
-        let mut invalid = simd.unordered(largest, largest);
         for &tap in taps {
             // SAFETY: the caller's.
             let value = unsafe { simd.load(x.add(tap)) };
             largest = simd.max(value, largest);
-            invalid = simd.or(invalid, simd.unordered(value, value));
         }
+        // SAFETY: the caller's.
+        let invalid = unsafe { invalid(simd, x, taps) };
         simd.select(invalid, simd.splat(f32::NAN), largest)
     }
 }
@@ -52,9 +68,16 @@ impl Reduction for Position {
         for (index, &tap) in taps.iter().enumerate() {
             // SAFETY: the caller's.
             let value = unsafe { simd.load(x.add(tap)) };
-            let wins = simd.or(simd.greater(value, largest), simd.unordered(value, value));
-            largest = simd.select(wins, value, largest);
-            position = simd.select(wins, simd.splat(index as f32), position);
+            position = simd.select(simd.greater(value, largest), simd.splat(index as f32), position);
+            largest = simd.max(value, largest);
+        }
+        // SAFETY: the caller's.
+        if simd.any(unsafe { invalid(simd, x, taps) }) {
+            for (index, &tap) in taps.iter().enumerate() {
+                // SAFETY: the caller's.
+                let value = unsafe { simd.load(x.add(tap)) };
+                position = simd.select(simd.unordered(value, value), simd.splat(index as f32), position);
+            }
         }
         position
     }
