@@ -38,28 +38,6 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(to, value) }
     }
     #[inline(always)]
-    unsafe fn load_repeated(self, from: *const f32) -> __m512 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm512_broadcast_f32x8(_mm256_loadu_ps(from)) }
-    }
-    #[inline(always)]
-    unsafe fn store_eight(self, to: *mut f32, value: __m512) {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_storeu_ps(to, _mm512_castps512_ps256(value)) }
-    }
-    #[inline(always)]
-    fn fold(self, value: __m512) -> __m512 {
-        // SAFETY: see the head of this file.
-        unsafe {
-            _mm512_zextps256_ps512(_mm256_add_ps(_mm512_castps512_ps256(value), _mm512_extractf32x8_ps::<1>(value)))
-        }
-    }
-    #[inline(always)]
-    fn splat_pair(self, low: f32, high: f32) -> __m512 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm512_mask_broadcastss_ps(_mm512_set1_ps(low), 0xff00, _mm_set_ss(high)) }
-    }
-    #[inline(always)]
     fn zero(self) -> __m512 {
         // SAFETY: see the head of this file.
         unsafe { _mm512_setzero_ps() }
@@ -117,6 +95,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn or(self, a: __mmask16, b: __mmask16) -> __mmask16 {
         a | b
+    }
+    #[inline(always)]
+    fn any(self, mask: __mmask16) -> bool {
+        mask != 0
     }
     #[inline(always)]
     fn select(self, mask: __mmask16, yes: __m512, no: __m512) -> __m512 {

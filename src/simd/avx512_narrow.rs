@@ -31,25 +31,6 @@ impl Simd for Avx512Narrow {
         unsafe { _mm256_storeu_ps(to, value) }
     }
     #[inline(always)]
-    unsafe fn load_repeated(self, from: *const f32) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store_eight(self, to: *mut f32, value: __m256) {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_storeu_ps(to, value) }
-    }
-    #[inline(always)]
-    fn fold(self, value: __m256) -> __m256 {
-        value
-    }
-    #[inline(always)]
-    fn splat_pair(self, low: f32, _high: f32) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_set1_ps(low) }
-    }
-    #[inline(always)]
     fn zero(self) -> __m256 {
         // SAFETY: see the head of this file.
         unsafe { _mm256_setzero_ps() }
@@ -107,6 +88,10 @@ impl Simd for Avx512Narrow {
     #[inline(always)]
     fn or(self, a: __mmask8, b: __mmask8) -> __mmask8 {
         a | b
+    }
+    #[inline(always)]
+    fn any(self, mask: __mmask8) -> bool {
+        mask != 0
     }
     #[inline(always)]
     fn select(self, mask: __mmask8, yes: __m256, no: __m256) -> __m256 {

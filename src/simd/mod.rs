@@ -34,20 +34,8 @@ pub trait Simd: Copy {
     /// # Safety
     /// `LANES` numbers at `to` are writable.
     unsafe fn store(self, to: *mut f32, value: Self::Vector);
-    /// The same eight numbers in each eight lanes.
-    /// # Safety
-    /// Eight numbers at `from` are readable.
-    unsafe fn load_repeated(self, from: *const f32) -> Self::Vector;
-    /// The low eight lanes.
-    /// # Safety
-    /// Eight numbers at `to` are writable.
-    unsafe fn store_eight(self, to: *mut f32, value: Self::Vector);
-    /// The sum of every eight lanes, in the low eight.
-    fn fold(self, value: Self::Vector) -> Self::Vector;
     fn zero(self) -> Self::Vector;
     fn splat(self, value: f32) -> Self::Vector;
-    /// `low` in the low eight lanes, `high` in the others, if there are others.
-    fn splat_pair(self, low: f32, high: f32) -> Self::Vector;
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -61,6 +49,7 @@ pub trait Simd: Copy {
     /// True where `a` or `b` is not a number.
     fn unordered(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     fn or(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    fn any(self, mask: Self::Mask) -> bool;
     fn select(self, mask: Self::Mask, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
 }
 

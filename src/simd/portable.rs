@@ -39,24 +39,6 @@ impl Simd for Portable {
         unsafe { to.cast::<Eight>().write(value) }
     }
     #[inline(always)]
-    unsafe fn load_repeated(self, from: *const f32) -> Eight {
-        // SAFETY: the same contract.
-        unsafe { self.load(from) }
-    }
-    #[inline(always)]
-    unsafe fn store_eight(self, to: *mut f32, value: Eight) {
-        // SAFETY: the same contract.
-        unsafe { self.store(to, value) }
-    }
-    #[inline(always)]
-    fn fold(self, value: Eight) -> Eight {
-        value
-    }
-    #[inline(always)]
-    fn splat_pair(self, low: f32, _high: f32) -> Eight {
-        self.splat(low)
-    }
-    #[inline(always)]
     fn zero(self) -> Eight {
         [0.0; 8]
     }
@@ -103,6 +85,10 @@ impl Simd for Portable {
     #[inline(always)]
     fn or(self, a: [bool; 8], b: [bool; 8]) -> [bool; 8] {
         std::array::from_fn(|i| a[i] || b[i])
+    }
+    #[inline(always)]
+    fn any(self, mask: [bool; 8]) -> bool {
+        mask.contains(&true)
     }
     #[inline(always)]
     fn select(self, mask: [bool; 8], yes: Eight, no: Eight) -> Eight {

@@ -42,9 +42,9 @@ impl Dense<'_> {
                 },
                 1 => self.block::<S, 8, 1, 0>(simd, channel),
                 2 | 4 if wide => self.block::<S, 8, 2, 0>(simd, channel),
-                2 | 4 => self.block::<S, 4, 2, 0>(simd, channel),
                 _ if wide => self.block::<S, 8, 3, 0>(simd, channel),
-                _ => self.block::<S, 4, 3, 0>(simd, channel),
+                // Sixteen registers: three vectors by four pixels would leave none for the input.
+                _ => self.block::<S, 4, 2, 0>(simd, channel),
             };
         }
     }

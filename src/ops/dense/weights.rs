@@ -32,7 +32,8 @@ impl DenseWeights<'_> {
             vector += match vectors - vector {
                 1 => self.columns::<S, 1>(simd, vector * S::LANES),
                 2 | 4 => self.columns::<S, 2>(simd, vector * S::LANES),
-                _ => self.columns::<S, 3>(simd, vector * S::LANES),
+                _ if S::REGISTERS == 32 => self.columns::<S, 3>(simd, vector * S::LANES),
+                _ => self.columns::<S, 2>(simd, vector * S::LANES),
             };
         }
     }

@@ -41,25 +41,22 @@ impl Filter<'_> {
         }
     }
 
-    /// Stride 1: a loaded pixel serves all taps of its kernel row. Where there are 8 channels, a vector may hold two pixels.
+    /// Stride 1: a loaded pixel serves all taps of its kernel row.
     #[inline(always)]
     fn sliding<S: Simd, const K: usize, const D: usize>(mut self, simd: S) {
-        let few = |pack: usize| self.pixels.div_ceil(pack) <= BLOCK / 2;
-        match (S::LANES / self.channels, few(1), few(2)) {
-            (2, _, true) => self.sliding_blocks::<S, K, D, { BLOCK / 2 }, 2>(simd),
-            (2, _, false) => self.sliding_blocks::<S, K, D, BLOCK, 2>(simd),
-            (_, true, _) => self.sliding_blocks::<S, K, D, { BLOCK / 2 }, 1>(simd),
-            (_, false, _) => self.sliding_blocks::<S, K, D, BLOCK, 1>(simd),
+        if self.pixels <= BLOCK / 2 {
+            self.sliding_blocks::<S, K, D, { BLOCK / 2 }>(simd);
+        } else {
+            self.sliding_blocks::<S, K, D, BLOCK>(simd);
         }
     }
 
     #[inline(always)]
-    fn sliding_blocks<S: Simd, const K: usize, const D: usize, const P: usize, const PACK: usize>(&mut self, simd: S) {
+    fn sliding_blocks<S: Simd, const K: usize, const D: usize, const P: usize>(&mut self, simd: S) {
         let Self { channels, pixels, .. } = *self;
-        let step = PACK * channels;
         for channel in (0..channels).step_by(S::LANES) {
             for row in 0..self.rows {
-                for first in (0..pixels).step_by(P * PACK) {
+                for first in (0..pixels).step_by(P) {
                     // SAFETY: `run` asserted that the last block of the last row, overrun included, lies in `input`, that `weights` holds every tap and that
                     // the last pixel lies in `output`.
                     unsafe {
@@ -69,35 +66,32 @@ impl Filter<'_> {
                             let mut weights = [simd.zero(); K];
                             for (kx, weight) in weights.iter_mut().enumerate() {
                                 let from = self.weights.as_ptr().add((ky * K + kx) * channels + channel);
-                                *weight = if PACK == 2 { simd.load_repeated(from) } else { simd.load(from) };
+                                *weight = simd.load(from);
                             }
                             let x = base.add(self.taps[ky * K]);
-                            if S::REGISTERS == 32 && (PACK == 1 || D == 2) {
-                                // Taps `reach` vectors apart: all the loads of this kernel row first, each serving up to K sums.
-                                let reach = D / PACK;
+                            if S::REGISTERS == 32 {
+                                // All the loads of this kernel row first, each serving up to K sums.
                                 let mut values = [simd.zero(); BLOCK + 8];
-                                for (at, value) in values[..P + (K - 1) * reach].iter_mut().enumerate() {
-                                    *value = simd.load(x.add(at * step));
+                                for (at, value) in values[..P + (K - 1) * D].iter_mut().enumerate() {
+                                    *value = simd.load(x.add(at * channels));
                                 }
                                 for (p, sum) in sums.iter_mut().enumerate() {
                                     for (kx, &weight) in weights.iter().enumerate() {
-                                        *sum = simd.fma(values[p + kx * reach], weight, *sum);
+                                        *sum = simd.fma(values[p + kx * D], weight, *sum);
                                     }
                                 }
                             } else {
                                 for (p, sum) in sums.iter_mut().enumerate() {
                                     for (kx, &weight) in weights.iter().enumerate() {
-                                        *sum = simd.fma(simd.load(x.add(p * step + kx * D * channels)), weight, *sum);
+                                        *sum = simd.fma(simd.load(x.add((p + kx * D) * channels)), weight, *sum);
                                     }
                                 }
                             }
                         }
                         let to = self.output.as_mut_ptr().add(row * self.output_row + first * channels + channel);
                         for (p, &sum) in sums.iter().enumerate() {
-                            if first + (p + 1) * PACK <= pixels {
-                                simd.store(to.add(p * step), sum);
-                            } else if first + p * PACK < pixels {
-                                simd.store_eight(to.add(p * step), sum);
+                            if first + p < pixels {
+                                simd.store(to.add(p * channels), sum);
                             }
                         }
                     }
@@ -108,11 +102,6 @@ impl Filter<'_> {
 
     #[inline(always)]
     fn any<S: Simd>(self, simd: S) {
-        if self.channels.is_multiple_of(S::LANES) { self.any_width(simd) } else { self.any_width(simd.narrow()) }
-    }
-
-    #[inline(always)]
-    fn any_width<S: Simd>(self, simd: S) {
         let Self { channels, pixels, input_step, output_step, .. } = self;
         for channel in (0..channels).step_by(S::LANES) {
             for row in 0..self.rows {
@@ -149,7 +138,7 @@ impl Kernel for Filter<'_> {
             return;
         }
         let last_tap = self.taps.iter().max().copied().unwrap_or(0);
-        let overrun = pixels.next_multiple_of(2 * BLOCK);
+        let overrun = pixels.next_multiple_of(BLOCK);
         assert!(self.taps.len() == self.window.taps());
         assert!(
             self.input.len() >= (rows - 1) * self.input_row + (overrun - 1) * self.input_step + last_tap + channels
@@ -157,6 +146,6 @@ impl Kernel for Filter<'_> {
         assert!(self.weights.len() >= self.taps.len() * channels);
         assert!(self.output.len() >= (rows - 1) * self.output_row + (pixels - 1) * self.output_step + channels);
         assert!(channels.is_multiple_of(8));
-        if channels.is_multiple_of(S::LANES) || channels == 8 { self.body(simd) } else { self.body(simd.narrow()) }
+        if channels.is_multiple_of(S::LANES) { self.body(simd) } else { self.body(simd.narrow()) }
     }
 }

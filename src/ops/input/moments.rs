@@ -59,6 +59,11 @@ struct Strip<'a> {
     moments: &'a mut Moments,
 }
 
+#[inline(always)]
+fn sum_of<S: Simd>(simd: S, parts: [S::Vector; 4]) -> S::Vector {
+    simd.add(simd.add(parts[0], parts[1]), simd.add(parts[2], parts[3]))
+}
+
 impl Strip<'_> {
     #[inline(always)]
     fn body<S: Simd>(self, simd: S) {
@@ -81,8 +86,7 @@ impl Strip<'_> {
                 for pixel in pixels / 4 * 4..pixels {
                     sums[0] = simd.add(sums[0], simd.load(from.add(pixel * channels)));
                 }
-                let sum = simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]));
-                let mean = simd.mul(sum, simd.splat(1.0 / pixels as f32));
+                let mean = simd.mul(sum_of(simd, sums), simd.splat(1.0 / pixels as f32));
                 let (mut deviations, mut squares) = ([simd.zero(); 4], [simd.zero(); 4]);
                 for pixel in 0..pixels / 4 {
                     for i in 0..4 {
@@ -96,10 +100,9 @@ impl Strip<'_> {
                     deviations[0] = simd.add(deviations[0], deviation);
                     squares[0] = simd.fma(deviation, deviation, squares[0]);
                 }
-                let all = |a: [S::Vector; 4]| simd.add(simd.add(a[0], a[1]), simd.add(a[2], a[3]));
                 simd.store(about.as_mut_ptr(), mean);
-                simd.store(first.as_mut_ptr(), all(deviations));
-                simd.store(second.as_mut_ptr(), all(squares));
+                simd.store(first.as_mut_ptr(), sum_of(simd, deviations));
+                simd.store(second.as_mut_ptr(), sum_of(simd, squares));
             }
             let means = &mut self.moments.mean[channel..channel + S::LANES];
             let m2s = &mut self.moments.m2[channel..channel + S::LANES];

@@ -98,17 +98,14 @@ impl Add<'_> {
         let values = &self.term.source.values[self.start..self.start + self.output.len()];
         for channel in (0..channels).step_by(S::LANES) {
             let (mean, scale, shift) = parameters(simd, &self.term.source, channel);
-            let gate = self.term.gate.map(|gate| simd.splat(gate));
+            let gate = simd.splat(self.term.gate.unwrap_or(1.0));
             for at in (channel..values.len()).step_by(channels) {
                 // SAFETY: the slices have the same length, a multiple of `channels`, and `channel + LANES <= channels`.
                 unsafe {
                     let to = self.output.as_mut_ptr().add(at);
                     let z = simd.fma(simd.sub(simd.load(values.as_ptr().add(at)), mean), scale, shift);
-                    let sum = match gate {
-                        Some(gate) => simd.fma(gate, z, simd.load(to)),
-                        None => simd.add(simd.load(to), z),
-                    };
-                    simd.store(to, sum);
+                    // A gate of exactly 1 adds `z` itself: a product by 1 and a fused addition round as an addition does.
+                    simd.store(to, simd.fma(gate, z, simd.load(to)));
                 }
             }
         }

@@ -18,24 +18,84 @@ pub(crate) struct Windows<'a> {
     pub pixels: usize,
 }
 
-impl Windows<'_> {
-    /// Calls `window(place, taps)` for each vector of outputs; 3x3 windows are unrolled.
+/// Where any of the taps is not a number; one comparison looks at two taps.
+///
+/// # Safety
+/// A vector is readable at every tap from `x`.
+#[inline(always)]
+unsafe fn invalid<S: Simd>(simd: S, x: *const f32, taps: &[usize]) -> S::Mask {
+    let mut invalid = simd.unordered(simd.zero(), simd.zero());
+    for pair in 0..taps.len().div_ceil(2) {
+        let (a, b) = (taps[2 * pair], taps[(2 * pair + 1).min(taps.len() - 1)]);
+        // SAFETY: the caller's.
+        let pair = unsafe { simd.unordered(simd.load(x.add(a)), simd.load(x.add(b))) };
+        invalid = simd.or(invalid, pair);
+    }
+    invalid
+}
+
+/// What is computed of a window. A trait, not a closure: what is not inlined into the kernel is compiled without its instructions.
+trait Reduction {
+    /// # Safety
+    /// A vector is readable at every tap from `x`.
+    unsafe fn of<S: Simd>(simd: S, x: *const f32, taps: &[usize]) -> S::Vector;
+}
+
+struct Largest;
+
+impl Reduction for Largest {
     #[inline(always)]
-    fn each<S: Simd>(self, simd: S, window: impl Fn(*const f32, &[usize]) -> S::Vector) {
+    unsafe fn of<S: Simd>(simd: S, x: *const f32, taps: &[usize]) -> S::Vector {
+        let mut largest = simd.splat(f32::NEG_INFINITY);
+        for &tap in taps {
+            // SAFETY: the caller's.
+            let value = unsafe { simd.load(x.add(tap)) };
+            largest = simd.max(value, largest);
+        }
+        // SAFETY: the caller's.
+        let invalid = unsafe { invalid(simd, x, taps) };
+        simd.select(invalid, simd.splat(f32::NAN), largest)
+    }
+}
+
+struct Position;
+
+impl Reduction for Position {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(simd: S, x: *const f32, taps: &[usize]) -> S::Vector {
+        let mut largest = simd.splat(f32::NEG_INFINITY);
+        let mut position = simd.zero();
+        for (index, &tap) in taps.iter().enumerate() {
+            // SAFETY: the caller's.
+            let value = unsafe { simd.load(x.add(tap)) };
+            position = simd.select(simd.greater(value, largest), simd.splat(index as f32), position);
+            largest = simd.max(value, largest);
+        }
+        // SAFETY: the caller's.
+        if simd.any(unsafe { invalid(simd, x, taps) }) {
+            for (index, &tap) in taps.iter().enumerate() {
+                // SAFETY: the caller's.
+                let value = unsafe { simd.load(x.add(tap)) };
+                position = simd.select(simd.unordered(value, value), simd.splat(index as f32), position);
+            }
+        }
+        position
+    }
+}
+
+impl Windows<'_> {
+    /// Reduces every window; 3x3 windows are unrolled.
+    #[inline(always)]
+    fn each<S: Simd, R: Reduction>(self, simd: S) {
         let taps = self.taps;
         match <&[usize; 9]>::try_from(taps) {
-            Ok(nine) => self.each_of(simd, nine, window),
-            Err(_) => self.each_of(simd, taps, window),
+            Ok(nine) => self.each_of::<S, R, _>(simd, nine),
+            Err(_) => self.each_of::<S, R, _>(simd, taps),
         }
     }
 
     #[inline(always)]
-    fn each_of<S: Simd, T: AsRef<[usize]> + ?Sized>(
-        self,
-        simd: S,
-        taps: &T,
-        window: impl Fn(*const f32, &[usize]) -> S::Vector,
-    ) {
+    fn each_of<S: Simd, R: Reduction, T: AsRef<[usize]> + ?Sized>(self, simd: S, taps: &T) {
         let Self { rows, pixels, channels, input_step, input_row, output_row, output_step, .. } = self;
         if rows == 0 || pixels == 0 {
             return;
@@ -50,7 +110,7 @@ impl Windows<'_> {
                     unsafe {
                         let x = self.input.as_ptr().add(row * input_row + pixel * input_step + channel);
                         let to = self.output.as_mut_ptr().add(row * output_row + pixel * output_step + channel);
-                        simd.store(to, window(x, taps.as_ref()));
+                        simd.store(to, R::of(simd, x, taps.as_ref()));
                     }
                 }
             }
@@ -58,34 +118,13 @@ impl Windows<'_> {
     }
 
     #[inline(always)]
-    fn values<S: Simd>(self, simd: S) {
-        self.each(simd, |x, taps| {
-            let mut largest = simd.splat(f32::NEG_INFINITY);
-            let mut invalid = simd.unordered(largest, largest);
-            for &tap in taps {
-                // SAFETY: `each` passes places whose taps are readable.
-                let value = unsafe { simd.load(x.add(tap)) };
-                largest = simd.max(value, largest);
-                invalid = simd.or(invalid, simd.unordered(value, value));
-            }
-            simd.select(invalid, simd.splat(f32::NAN), largest)
-        });
-    }
-
-    #[inline(always)]
-    fn positions<S: Simd>(self, simd: S) {
-        self.each(simd, |x, taps| {
-            let mut largest = simd.splat(f32::NEG_INFINITY);
-            let mut position = simd.zero();
-            for (index, &tap) in taps.iter().enumerate() {
-                // SAFETY: `each` passes places whose taps are readable.
-                let value = unsafe { simd.load(x.add(tap)) };
-                let wins = simd.or(simd.greater(value, largest), simd.unordered(value, value));
-                largest = simd.select(wins, value, largest);
-                position = simd.select(wins, simd.splat(index as f32), position);
-            }
-            position
-        });
+    fn run<S: Simd, R: Reduction>(self, simd: S) {
+        assert!(self.channels.is_multiple_of(8));
+        if self.channels.is_multiple_of(S::LANES) {
+            self.each::<S, R>(simd);
+        } else {
+            self.each::<S::Narrow, R>(simd.narrow());
+        }
     }
 }
 
@@ -99,7 +138,7 @@ impl Kernel for Values<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if self.0.channels.is_multiple_of(S::LANES) { self.0.values(simd) } else { self.0.values(simd.narrow()) }
+        self.0.run::<S, Largest>(simd);
     }
 }
 
@@ -107,7 +146,7 @@ impl Kernel for Positions<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if self.0.channels.is_multiple_of(S::LANES) { self.0.positions(simd) } else { self.0.positions(simd.narrow()) }
+        self.0.run::<S, Position>(simd);
     }
 }
 
