@@ -113,9 +113,12 @@ fn a_changed_weight_is_reported_by_its_name() {
     assert!(out.contains("in final: net.linear.bias"), "{out}");
 }
 
+/// How a file's text is changed.
+type Change = &'static dyn Fn(&str) -> String;
+
 #[test]
 fn malformed_parts_are_refused_by_name() {
-    let cases: [(&str, &dyn Fn(&str) -> String, &str); 5] = [
+    let cases: [(&str, Change, &str); 5] = [
         ("steps.csv", &|text| text.replacen("loss", "lost", 1), "missing field `loss`"),
         ("steps.csv", &|text| text.replacen("\n1,", "\n7,", 1), "step 7 stands where step 1 belongs"),
         ("steps.csv", &|text| text.replacen(",213,", ",219,", 1), "219"),
