@@ -1,4 +1,4 @@
-//! `train quick` learns, and shows that running statistics hide it.
+//! `train quick` learns, under statistics of the child itself; what running statistics give is recorded beside it.
 
 mod common;
 
@@ -19,6 +19,5 @@ fn the_quick_preset_brings_a_child_above_90_percent_on_held_out_digits() {
     let [running, batch, recalibrated] = ["running", "batch", "recalibrated"].map(best);
     eprintln!("best child: running {running:.4}, batch {batch:.4}, recalibrated {recalibrated:.4}");
     assert!(batch.max(recalibrated) > 0.9, "batch {batch}, recalibrated {recalibrated}");
-    assert!(running > 0.0 && running < batch.max(recalibrated), "running {running}");
     assert!(printed.contains("running accuracy") && printed.contains("recalibrated accuracy"), "{printed}");
 }
