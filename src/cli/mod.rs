@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand.
 
+#[macro_use]
+mod output;
 mod data;
 mod device;
 mod eval;
@@ -13,6 +15,7 @@ mod train;
 mod weights;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Trains weight-sharing supernets and measures how much the children that share the weights disturb each other.
@@ -53,8 +56,14 @@ pub fn main() -> ExitCode {
         Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Weights(arguments) => weights::run(arguments),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    let error = match done {
+        Ok(code) => match output::failure() {
+            None => return code,
+            Some(failure) => failure,
+        },
+        Err(error) => format!("{error:#}"),
+    };
+    // Nowhere is left to say that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }

@@ -1,7 +1,6 @@
 //! `crosstalk space`: which search spaces there are, and what is in one.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use crate::space::{Arrangement, Candidate, Cell, Encoding, Layer, LayerOperation, Normalization, OutputRule, Space};
 
@@ -26,13 +25,13 @@ enum SpaceCommand {
 /// Runs the command and prints to stdout.
 ///
 /// # Errors
-/// A space that is unknown or that its file does not describe rightly; a closed stdout.
+/// A space that is unknown or that its file does not describe rightly.
 pub fn run(arguments: SpaceArguments) -> anyhow::Result<()> {
     let text = match arguments.command {
         SpaceCommand::List => listing()?,
         SpaceCommand::Show { space } => description(&Space::load(&space)?),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    print!("{text}");
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use crate::report::Table;
 use crate::tensors::{Comparison, Tensor, TensorError, TensorFile, Values, compare};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -44,11 +43,7 @@ enum WeightsCommand {
 /// A file that cannot be read, by its name.
 pub fn run(arguments: WeightsArguments) -> anyhow::Result<ExitCode> {
     let (text, agree) = execute(&arguments.command)?;
-    match io::stdout().write_all(text.as_bytes()) {
-        // The reader has seen enough, as in `crosstalk weights inspect FILE | head`.
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written?,
-    }
+    print!("{text}");
     Ok(if agree { ExitCode::SUCCESS } else { DIFFERENT.into() })
 }
 

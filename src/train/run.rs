@@ -297,8 +297,7 @@ impl<E: Executor> Run<E> {
 
 fn evaluator(setup: &Arc<Setup>) -> Result<Option<Evaluator>, TrainError> {
     let config = &setup.config.evaluation;
-    let wanted = config.at_end || config.every_steps.is_some() || config.every_epochs.is_some();
-    if !wanted {
+    if !config.wanted() {
         return Ok(None);
     }
     Ok(Some(Evaluator::new(setup, setup.children(&config.children)?)))

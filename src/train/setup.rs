@@ -58,7 +58,21 @@ impl Setup {
             return Err(TrainError::OneValue);
         }
         let model = Arc::new(model(network, &config)?);
-        Ok(Self { config, dataset, table, split, model, order })
+        let setup = Self { config, dataset, table, split, model, order };
+        setup.check_measured_children()?;
+        Ok(setup)
+    }
+
+    /// What would only come to light after hours of training, or with a run folder already made.
+    fn check_measured_children(&self) -> Result<(), TrainError> {
+        let RunConfig { evaluation, interference, .. } = &self.config;
+        if evaluation.wanted() {
+            self.children(&evaluation.children)?;
+        }
+        if let Some(children) = &interference.children {
+            self.children(children)?;
+        }
+        Ok(())
     }
 
     pub fn space(&self) -> &Space {

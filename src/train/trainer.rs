@@ -83,6 +83,13 @@ impl<E: Executor> Trainer<E> {
                 let [init, ..] = config.seed.of(replica);
                 return Ok(State::initial(&setup.model, init));
             };
+            if start.step > 0 {
+                let checkpoint = Checkpoint::read(&start.from, 0)?;
+                // Of another network the recorded hash says nothing.
+                if checkpoint.config.network == config.network {
+                    return checkpoint.state(&setup.model);
+                }
+            }
             let mut state = State::zeroed(&setup.model);
             read_weights(&setup.model, &start.from, start.step > 0, &mut state)?;
             Ok(state)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub enum ConfigError {
     #[error("there is no preset `{name}`; presets are {known}, or give a path that ends in .toml")]
     UnknownPreset { name: String, known: String },
-    #[error("{}: cannot be read: {cause}", path.display())]
+    #[error("{} cannot be read ({cause}); check the path: it must be a TOML file", path.display())]
     Read { path: PathBuf, cause: std::io::Error },
     #[error("{origin}: {cause}")]
     Syntax { origin: String, cause: String },

@@ -39,7 +39,7 @@ impl SeedConfig {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// A built-in space or the path of a space's file.
@@ -326,6 +326,11 @@ impl Default for EvaluationConfig {
 }
 
 impl EvaluationConfig {
+    /// Whether a run evaluates at all.
+    pub fn wanted(&self) -> bool {
+        self.at_end || self.every_steps.is_some() || self.every_epochs.is_some()
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         for (key, zero) in [
             ("evaluation.every_steps", self.every_steps == Some(0)),

@@ -1,0 +1,235 @@
+//! What a user sees of every subcommand.
+
+mod common;
+
+use common::command::Workshop;
+use std::io::Write;
+use std::path::Path;
+
+const CHECKPOINT: &str = "run/checkpoints/step-00000012/replica-0.safetensors";
+
+/// The state hash, which is the last thing printed.
+fn hash(printed: &str) -> &str {
+    let last = printed.lines().last().expect("a line");
+    let hash = last.strip_prefix("state ").expect("the state hash as the last line");
+    assert!(hash.len() == 64 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{last}");
+    hash
+}
+
+/// First columns of a ranking's rows: rank and child.
+fn ranked(printed: &str) -> Vec<(usize, String)> {
+    let cells = |line: &str| -> Option<(usize, String)> {
+        let mut words = line.split_whitespace();
+        let (rank, child) = (words.next()?.parse().ok()?, words.next()?);
+        (child.len() == 3 && line.contains('%')).then(|| (rank, child.to_owned()))
+    };
+    printed.lines().filter_map(cells).collect()
+}
+
+#[test]
+fn training_prints_ranking_interference_and_where_it_is_stored() {
+    let shop = Workshop::new();
+    let printed = shop.run("train quick --steps 3 --set evaluation.batch=90");
+    let ranking = ranked(&printed);
+    assert!(ranking.iter().map(|(rank, _)| *rank).eq(1..=64), "{printed}");
+    let mut children: Vec<_> = ranking.into_iter().map(|(_, child)| child).collect();
+    children.sort();
+    children.dedup();
+    assert_eq!(children.len(), 64);
+    assert!(printed.contains("images/s") && printed.contains("GFLOP/s"), "{printed}");
+    for norm in ["batch", "running", "recalibrated"] {
+        let summary = format!("Mean change under {norm} statistics by number of shared candidates");
+        assert!(printed.contains(&summary), "{printed}");
+        let heat_map = format!("runs/quick/plots/interference-end-{norm}.svg");
+        assert!(printed.contains(&format!("Stored in {heat_map}")), "{printed}");
+        assert!(std::fs::read_to_string(shop.path(&heat_map)).expect("a heat map").contains("</svg>"));
+    }
+    assert!(printed.contains("zero gradient"), "{printed}");
+    assert!(printed.contains("Stored in runs/quick\n"), "{printed}");
+    assert_eq!(hash(&printed), shop.recorded("runs/quick").state_hash);
+}
+
+#[test]
+fn a_run_goes_to_a_folder_of_its_name_then_to_the_next_free_one() {
+    let shop = Workshop::new();
+    let first = shop.run("train small.toml");
+    let before = std::fs::read(shop.path("runs/small/steps.parquet")).expect("a file");
+    let second = shop.run("train small.toml");
+    assert!(first.contains("Stored in runs/small\n") && second.contains("Stored in runs/small-2\n"), "{second}");
+    assert_eq!(std::fs::read(shop.path("runs/small/steps.parquet")).expect("a file"), before);
+    shop.run("train small.toml --out elsewhere/deep");
+    assert!(shop.path("elsewhere/deep/result.toml").is_file());
+}
+
+#[test]
+fn the_printed_configuration_trains_the_same_run() {
+    let shop = Workshop::new();
+    let options = "--set optimizer.learning_rate=0.05 --set step.order=permutation --set seed.base=7";
+    let printed = shop.run(&format!("train small.toml --print-config {options}"));
+    std::fs::write(shop.path("printed.toml"), &printed).expect("a file");
+    assert!(!shop.path("runs").exists(), "printing a configuration began a run");
+    assert_eq!(shop.run("train printed.toml --print-config"), printed);
+    let again = shop.run("train printed.toml --out again");
+    assert_eq!(hash(&again), shop.train("run", options).state_hash);
+    assert_ne!(hash(&again), shop.train("other", "").state_hash);
+    assert_eq!(std::fs::read_to_string(shop.path("again/run.toml")).expect("a file"), printed);
+}
+
+#[test]
+fn a_preset_copied_to_a_file_is_the_same_run() {
+    let shop = Workshop::new();
+    let quick = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets/quick.toml");
+    std::fs::copy(quick, shop.path("copy.toml")).expect("a file");
+    assert_eq!(shop.run("train copy.toml --print-config"), shop.run("train quick --print-config"));
+}
+
+#[test]
+fn every_preset_parses() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        found.push(path.file_stem().expect("a name").to_string_lossy().into_owned());
+    }
+    let mut named = crosstalk::train::config::built_in_names();
+    named.sort_unstable();
+    found.sort();
+    assert_eq!(found, named);
+    let shop = Workshop::new();
+    for name in named {
+        let printed = shop.run(&format!("train {name} --data digits --set data.validation=held_out --set data.train_images=64 --set data.evaluation_images=9 --print-config"));
+        assert!(printed.contains(&format!("name = \"{name}\"")), "{printed}");
+    }
+}
+
+#[test]
+fn overridden_keys_and_threads_are_told() {
+    let shop = Workshop::new();
+    let plain = shop.train("run", "");
+    for threads in [1, 3] {
+        let printed = shop.run(&format!("train small.toml --threads {threads} --out threads-{threads}"));
+        assert!(printed.contains(&format!("with {threads} thread(s)")), "{printed}");
+        assert_eq!(hash(&printed), plain.state_hash);
+    }
+    let longer = shop.train("longer", "--set steps=14 --set evaluation.norm=[\"batch\"]");
+    assert_eq!(longer.steps.len(), 14);
+    assert!(longer.accuracy.iter().all(|row| row.norm == "batch"));
+}
+
+/// An IDX file of bytes.
+fn idx(path: &Path, magic: u32, sizes: &[u32], byte: impl Fn(usize) -> u8) {
+    let header = std::iter::once(&magic).chain(sizes).flat_map(|word| word.to_be_bytes());
+    let count: u32 = sizes.iter().product();
+    let bytes: Vec<u8> = header.chain((0..count as usize).map(byte)).collect();
+    std::fs::write(path, bytes).expect("a file");
+}
+
+#[test]
+fn data_sets_in_files_are_trained_on() {
+    let shop = Workshop::new();
+    std::fs::create_dir(shop.path("shapes")).expect("a folder");
+    idx(&shop.path("shapes/train-images-idx3-ubyte"), 0x803, &[200, 8, 8], |byte| (byte * byte % 251) as u8);
+    idx(&shop.path("shapes/train-labels-idx1-ubyte"), 0x801, &[200], |image| (image % 3) as u8);
+    let printed = shop.run("train small.toml --steps 2 --set data.evaluation_images=20 --data idx:shapes");
+    assert!(printed.contains("zhang64 on idx:shapes, 100 training and 20 evaluation images"), "{printed}");
+    assert_eq!(shop.recorded("runs/small").steps.len(), 2);
+
+    let mut file = std::fs::File::create(shop.path("some.bin")).expect("a file");
+    for image in 0..60u8 {
+        file.write_all(&[image % 10]).expect("a byte");
+        file.write_all(&(0..3072u32).map(|byte| (byte * u32::from(image) % 249) as u8).collect::<Vec<_>>())
+            .expect("bytes");
+    }
+    let color =
+        "train small.toml --steps 2 --set data.train_images=40 --set data.evaluation_images=6 --data cifar10:some.bin";
+    let printed = shop.run(color);
+    assert!(printed.contains("zhang64 on cifar10:some.bin, 40 training and 6 evaluation images"), "{printed}");
+    let inspected = shop.run("data inspect cifar10:some.bin");
+    assert!(inspected.contains("images     32x32, 3 channel(s)") && inspected.contains("airplane"), "{inspected}");
+    let inspected = shop.run("data inspect idx:shapes");
+    assert!(inspected.contains("classes    3") && inspected.contains("training 200, test none"), "{inspected}");
+}
+
+#[test]
+fn eval_ranks_the_children_of_a_run_and_stores_them() {
+    let shop = Workshop::new();
+    let run = shop.train("run", "");
+    let printed = shop.run("eval run --children all --norm running,batch,recalibrated");
+    assert_eq!(ranked(&printed).len(), 64);
+    assert!(printed.contains("Stored in run/evaluations/step-00000012.parquet"), "{printed}");
+    assert_eq!(hash(&printed), run.state_hash);
+    let again = shop.run("eval run --children 111,234");
+    assert_eq!(ranked(&again).len(), 2);
+    assert!(again.contains("step-00000012-2.parquet"), "{again}");
+    shop.run(&format!("eval {CHECKPOINT} --children 111 --out one.parquet"));
+    assert!(shop.path("one.parquet").is_file());
+}
+
+#[test]
+fn interfere_prints_the_matrix_and_stores_it() {
+    let shop = Workshop::new();
+    let run = shop.train("run", "");
+    let printed = shop.run("interfere run --children 111,112,444 --norm batch");
+    assert!(printed.contains("Interference at step 12 under batch statistics"), "{printed}");
+    assert!(printed.contains("Stored in run/interference/step-00000012.parquet"), "{printed}");
+    let rows: Vec<crosstalk::records::InterferenceRecord> =
+        common::command::rows(&shop.path("run/interference/step-00000012.parquet"));
+    assert_eq!(rows.len(), 4 * 3);
+    assert_eq!(hash(&printed), run.state_hash);
+    assert!(shop.path("run/plots/interference-step-00000012-batch.svg").is_file());
+}
+
+#[test]
+fn spaces_data_and_weights_are_described() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    assert!(shop.run("space list").lines().any(|line| line.starts_with("zhang64")));
+    assert!(shop.run("space show zhang64").contains("sep_conv_3x3"));
+    assert!(shop.run("data list").contains("digits"));
+    assert!(shop.run("data inspect digits").contains("CC BY 4.0"));
+    assert!(shop.run(&format!("weights inspect {CHECKPOINT}")).contains("net.linear.bias"));
+    assert!(shop.run(&format!("weights diff {CHECKPOINT} {CHECKPOINT}")).contains("0 beyond"));
+    shop.train("other", "--set seed.base=1");
+    let other = CHECKPOINT.replace("run/", "other/");
+    let output = shop.command(&format!("weights diff {CHECKPOINT} {other}")).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("differs"));
+}
+
+#[test]
+fn a_preset_starts_from_weights_with_the_names_of_pytorch() {
+    let shop = Workshop::new();
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces/zhang64-skip/init.safetensors");
+    std::fs::copy(weights, shop.path("init.safetensors")).expect("a file");
+    let printed = shop.run("train quick --set network.cells=2 --steps 2 --from init.safetensors --set interference.children=111,222 --set evaluation.children=every:4 --out from");
+    let own = shop.run("train quick --set network.cells=2 --steps 2 --set interference.children=111,222 --set evaluation.children=every:4 --out own");
+    assert_ne!(hash(&printed), hash(&own));
+    // The order of children and images is the same; the first loss is not, because the weights are others.
+    let (from, own) = (shop.recorded("from"), shop.recorded("own"));
+    assert_eq!(from.steps[0].child, own.steps[0].child);
+    assert_ne!(from.steps[0].loss, own.steps[0].loss);
+}
+
+#[test]
+fn help_is_there_for_every_subcommand() {
+    let shop = Workshop::new();
+    for command in [
+        "",
+        "train",
+        "eval",
+        "interfere",
+        "space",
+        "space list",
+        "space show",
+        "data",
+        "data list",
+        "data inspect",
+        "weights",
+        "weights inspect",
+        "weights diff",
+    ] {
+        let printed = shop.run(&format!("{command} --help"));
+        assert!(printed.contains(&format!("Usage: crosstalk {command}").trim_end().to_owned()), "{printed}");
+    }
+    assert!(shop.run("--version").starts_with("crosstalk "));
+}
