@@ -1,7 +1,6 @@
 //! `crosstalk eval`.
 
 use super::device::{DeviceArguments, DeviceTask};
-use super::output::{say, say_part};
 use super::results::ranking;
 use crate::backend::Executor;
 use crate::records::write_parquet;
@@ -62,11 +61,11 @@ impl DeviceTask for Eval {
             let results = evaluator.evaluate(&trainer.host, &replica.state, *norm, replica.data_seed);
             rows.extend(evaluator.records(trainer.step, self.checkpoint.replica, *norm, &results));
         }
-        say!("Children after step {} (replica {}):", trainer.step, self.checkpoint.replica);
-        say_part!("{}", ranking(&rows, usize::MAX));
+        println!("Children after step {} (replica {}):", trainer.step, self.checkpoint.replica);
+        print!("{}", ranking(&rows, usize::MAX));
         write_parquet(&self.out, &rows)?;
-        say!("\nStored in {}", self.out.display());
-        say!("state {}", trainer.hash());
+        println!("\nStored in {}", self.out.display());
+        println!("state {}", trainer.hash());
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use super::device::{DeviceArguments, DeviceTask};
 use super::eval::{free_file, make_folder, run_folder, trainer_at};
-use super::output::{say, say_part};
 use super::progress::bar;
 use crate::backend::Executor;
 use crate::records::write_parquet;
@@ -63,7 +62,7 @@ impl DeviceTask for Interfere {
         let replica = self.checkpoint.replica;
         let measurement = Measurement { children: &self.children, norms, replica, folder, file: ResultFile::New };
         measure_and_report(&mut trainer, &measurement)?;
-        say!("state {}", trainer.hash());
+        println!("state {}", trainer.hash());
         Ok(())
     }
 }
@@ -116,20 +115,20 @@ pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurem
         print_summary(&interference, index);
         written.extend(draw(&plots, &stem, &interference, index, &names)?);
     }
-    say!();
-    written.iter().for_each(|path| say!("Stored in {}", path.display()));
+    println!();
+    written.iter().for_each(|path| println!("Stored in {}", path.display()));
     Ok(())
 }
 
 fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
     let (regime, _, _) = &interference.norms[norm];
-    say!(
+    println!(
         "\nInterference at step {} under {} statistics: change of the loss x 1000 of the child in the column after a step on the child in the row",
         interference.step,
         regime.name()
     );
     if names.len() > MOST_PRINTED {
-        say!("({} children: see the files)", names.len());
+        println!("({} children: see the files)", names.len());
         return;
     }
     let mut table = Table::new(std::iter::once(String::new()).chain(names.iter().cloned()));
@@ -137,12 +136,12 @@ fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
         let label = names.get(row).cloned().unwrap_or_else(|| "zero gradient".to_owned());
         table.row(std::iter::once(label).chain(changes.iter().map(|change| format!("{:+.1}", 1e3 * change))));
     }
-    say_part!("{table}");
+    print!("{table}");
 }
 
 fn print_summary(interference: &Interference, norm: usize) {
     let (regime, _, _) = &interference.norms[norm];
-    say!(
+    println!(
         "\nMean change under {} statistics by number of shared candidates (most shared: the child's own step):",
         regime.name()
     );
@@ -158,7 +157,7 @@ fn print_summary(interference: &Interference, norm: usize) {
             format!("{:+.2}", 1e2 * summary.accuracy_change),
         ]);
     }
-    say_part!("{table}");
+    print!("{table}");
 }
 
 /// Draws the matrix as it is, and less the step with gradient zero.

@@ -6,7 +6,6 @@ mod data;
 mod device;
 mod eval;
 mod interfere;
-mod output;
 mod progress;
 mod replay;
 mod results;

@@ -1,7 +1,6 @@
 //! `crosstalk replay`.
 
 use super::device::{DeviceArguments, DeviceTask};
-use super::output::{say, say_part};
 use crate::backend::Executor;
 use crate::report::Table;
 use crate::study::replay::{Deviation, Trace, replay};
@@ -51,7 +50,7 @@ impl DeviceTask for Replay {
 
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<ExitCode> {
         let tolerance = self.tolerance.unwrap_or(if E::Real::BITS == 64 { 1e-8 } else { 1e-4 });
-        say!("{} on {}", self.trace.folder.display(), executor.arithmetic());
+        println!("{} on {}", self.trace.folder.display(), executor.arithmetic());
         let deviations = replay(&self.trace, self.setup, executor)?;
         let mut table = Table::new(["part", "compared", "largest error", "where", "verdict"].map(str::to_owned));
         let mut first_beyond: Vec<&Deviation> = Vec::new();
@@ -71,9 +70,9 @@ impl DeviceTask for Replay {
             ]);
             first_beyond.extend(beyond);
         }
-        say_part!("{table}");
+        print!("{table}");
         for deviation in &first_beyond {
-            say!("first beyond {tolerance:e} in {}: {}", deviation.part, deviation.place);
+            println!("first beyond {tolerance:e} in {}: {}", deviation.part, deviation.place);
         }
         Ok(if first_beyond.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

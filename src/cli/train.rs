@@ -2,7 +2,6 @@
 
 use super::device::{DeviceArguments, DeviceTask};
 use super::interfere::{Measurement, ResultFile, measure_and_report};
-use super::output::{say, say_part};
 use super::progress::TrainingBar;
 use super::results::ranking;
 use crate::backend::Executor;
@@ -59,7 +58,7 @@ pub fn run(arguments: TrainArguments) -> anyhow::Result<ExitCode> {
     let precision = config.precision;
     let setup = Arc::new(Setup::new(config)?);
     if arguments.print_config {
-        say_part!("{}", setup.config.to_toml()?);
+        print!("{}", setup.config.to_toml()?);
         return Ok(ExitCode::SUCCESS);
     }
     arguments.device.run(precision, Train { setup, out: arguments.out, resume: arguments.resume })?;
@@ -153,7 +152,7 @@ impl DeviceTask for Train {
         drop(bar);
         if summary.images > 0 {
             let seconds = summary.training_seconds;
-            say!(
+            println!(
                 "Trained {} images in {seconds:.1} s: {:.0} images/s, {:.1} GFLOP/s; evaluated in {:.1} s",
                 summary.images,
                 summary.images as f64 / seconds,
@@ -165,8 +164,8 @@ impl DeviceTask for Train {
             let rows: Vec<_> =
                 run.last_evaluation.iter().filter(|row| row.replica == replica as u32).cloned().collect();
             if !rows.is_empty() {
-                say!("\nChildren after step {} (replica {replica}):", summary.steps);
-                say_part!("{}", ranking(&rows, 64));
+                println!("\nChildren after step {} (replica {replica}):", summary.steps);
+                print!("{}", ranking(&rows, 64));
             }
         }
         let interference = run.trainer.setup.config.interference.clone();
@@ -183,13 +182,13 @@ impl DeviceTask for Train {
         let hashes = run.trainer.replica_hashes();
         run.finish(&summary)?;
         if let Some(peak) = peak_bytes() {
-            say!("\nPeak memory {:.1} MiB", mebibytes(peak));
+            println!("\nPeak memory {:.1} MiB", mebibytes(peak));
         }
-        say!("Stored in {}", folder.display());
+        println!("Stored in {}", folder.display());
         if hashes.len() > 1 {
-            hashes.iter().enumerate().for_each(|(replica, hash)| say!("replica {replica} state {hash}"));
+            hashes.iter().enumerate().for_each(|(replica, hash)| println!("replica {replica} state {hash}"));
         }
-        say!("state {}", summary.state_hash);
+        println!("state {}", summary.state_hash);
         Ok(())
     }
 }
@@ -198,7 +197,7 @@ fn describe<E: Executor>(run: &Run<E>) {
     let trainer = &run.trainer;
     let config = &trainer.setup.config;
     let split = &trainer.setup.split;
-    say!(
+    println!(
         "{}: {} on {}, {} training and {} evaluation images, {} parameters, {} replica(s)",
         config.name,
         config.network.space,
@@ -208,7 +207,7 @@ fn describe<E: Executor>(run: &Run<E>) {
         trainer.setup.model.network.parameter_count(),
         config.replicas,
     );
-    say!(
+    println!(
         "Steps {} to {}, {} an epoch, on {} with {} thread(s)",
         trainer.step,
         trainer.last_step(),
@@ -217,7 +216,7 @@ fn describe<E: Executor>(run: &Run<E>) {
         rayon::current_num_threads(),
     );
     let memory = MemoryPlan::new(trainer, run.evaluator.as_ref());
-    say!(
+    println!(
         "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation, {:.1} other",
         mebibytes(memory.peak()),
         mebibytes(memory.resident),

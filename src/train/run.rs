@@ -91,13 +91,8 @@ impl<E: Executor> Run<E> {
     /// Starts a run in a folder of its own: `out`, which must not exist, or the first free of `runs/NAME`, `runs/NAME-2`, ...
     ///
     /// # Errors
-    /// Children to evaluate or measure that the space lacks, a folder that exists or cannot be written.
+    /// A folder that exists or cannot be written.
     pub fn create(trainer: Trainer<E>, out: Option<&Path>) -> Result<Self, TrainError> {
-        // What can only fail at the end must fail before the folder is made.
-        let config = &trainer.setup.config;
-        for children in std::iter::once(&config.evaluation.children).chain(&config.interference.children) {
-            trainer.setup.children(children)?;
-        }
         let folder = match out {
             Some(path) => {
                 create_new_folder(path)?;
