@@ -67,10 +67,10 @@ impl Setup {
     fn check_measured_children(&self) -> Result<(), TrainError> {
         let RunConfig { evaluation, interference, .. } = &self.config;
         if evaluation.wanted() {
-            self.children(&evaluation.children)?;
+            self.space().parse_children(&evaluation.children)?;
         }
         if let Some(children) = &interference.children {
-            self.children(children)?;
+            self.space().parse_children(children)?;
         }
         Ok(())
     }
