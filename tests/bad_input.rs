@@ -55,6 +55,14 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
+/// Names in a folder.
+fn names(folder: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn an_unknown_key_is_named_with_those_that_exist() {
     let shop = Workshop::new();
@@ -76,8 +84,25 @@ fn a_wrong_type_or_value_is_named_with_its_key() {
     not_begun(&shop, "small.toml --set steps", &["--set steps: write KEY=VALUE"]);
     not_begun(&shop, "small.toml --set data.batch=0", &["batch size is 0", "at least 1"]);
     not_begun(&shop, "small.toml --threads 0", &["--threads", "at least 1"]);
+    not_begun(&shop, "small.toml --set evaluation.norm=[\"batch\",\"batch\"]", &["`evaluation.norm`", "batch twice"]);
     not_begun(&shop, "small.toml --set data.train_images=5000", &["train_images = 5000", "1437"]);
     not_begun(&shop, "small.toml --set data.validation=test", &["`digits` has no test file", "held_out"]);
+}
+
+#[test]
+fn numbers_beyond_what_can_be_held_are_refused_before_they_take_all_memory() {
+    let shop = Workshop::new();
+    let most = ["channels must be at least 1 and at most 16384, not 100000000", "[network]"];
+    not_begun(&shop, "small.toml --set network.channels=100000000", &most);
+    not_begun(&shop, "small.toml --set network.cells=3000000", &["cells must be", "at most 1024, not 3000000"]);
+    not_begun(&shop, "small.toml --set network.cells=0", &["cells must be at least 1", "not 0"]);
+    not_begun(&shop, "small.toml --set data.batch=101", &["`data.batch` is 101", "only 100 images", "at most 100"]);
+    not_begun(&shop, "small.toml --set step.lanes=100000000", &["`step.lanes`", "at most 65536"]);
+    not_begun(&shop, "small.toml --set epochs=9000000000000000000", &["`epochs`", "at most 1000000000"]);
+    if cfg!(target_os = "linux") {
+        let memory = ["4294967295 replica(s)", "MiB of memory", "MiB are free", "lower network.channels"];
+        not_begun(&shop, "small.toml --set replicas=4294967295", &memory);
+    }
 }
 
 #[test]
@@ -86,18 +111,19 @@ fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
     let nine = ["`119` has `9` at position 3", "write one of 1 max_pool_3x3"];
     not_begun(&shop, "small.toml --children 119", &nine);
     not_begun(&shop, "small.toml --set step.order=[\"119\"]", &nine);
-    not_begun(&shop, "small.toml --set evaluation.children=\"119\"", &nine);
-    not_begun(&shop, "small.toml --set interference.children=\"119\"", &nine);
+    not_begun(&shop, "small.toml --set evaluation.children=119", &nine);
+    not_begun(&shop, "small.toml --set interference.children=119", &nine);
     not_begun(&shop, "small.toml --set evaluation.children=every:0", &["`every:0`", "N from 1 to 64"]);
-    let private = "small.toml --set network.sharing=none --children 111 --set evaluation.children=\"112\"";
+    let private = "small.toml --set network.sharing=none --children 111 --set evaluation.children=112";
     not_begun(&shop, private, &["child 112 has no private copy"]);
     shop.train("run", "");
-    let before = files(&shop.path("run"));
+    let before = (files(&shop.path("run")), names(&shop.path("run")));
     for command in ["eval", "interfere"] {
         refused(&shop, &format!("{command} run --children 119"), &nine);
         refused(&shop, &format!("{command} run --children 11"), &["`11` has 2 digits", "zhang64 has 3 edges"]);
+        refused(&shop, &format!("{command} run --norm batch,batch"), &["`--norm`", "the regime batch twice"]);
     }
-    assert_eq!(files(&shop.path("run")), before);
+    assert_eq!((files(&shop.path("run")), names(&shop.path("run"))), before);
 }
 
 #[test]

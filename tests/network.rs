@@ -55,5 +55,5 @@ fn a_size_of_zero_is_refused() {
     let space = crosstalk::space::Space::built_in("zhang64").expect("a built-in space");
     let size = NetworkSize { input: Shape::new(8, 8, 1), channels: 0, cells: 4, classes: 10 };
     let error = crosstalk::network::Network::build(&space, size).expect_err("no channels");
-    assert!(error.to_string().contains("channels must be at least 1"), "{error}");
+    assert!(error.to_string().contains("channels must be at least 1 and at most 16384"), "{error}");
 }

@@ -31,10 +31,11 @@ pub struct EvalArguments {
 }
 
 pub fn run(arguments: EvalArguments) -> anyhow::Result<ExitCode> {
+    NormRegime::check_distinct("--norm", &arguments.norm)?;
     let checkpoint = Checkpoint::read(&arguments.run, arguments.replica)?;
     let out = match arguments.out {
-        Some(path) => path,
-        None => free_file(&run_folder(&checkpoint.path)?.join("evaluations"), checkpoint.step, "parquet")?,
+        Some(file) => Destination::File(file),
+        None => Destination::Folder(run_folder(&checkpoint.path)?.join("evaluations")),
     };
     let EvalArguments { children, norm, device, .. } = arguments;
     device.run(checkpoint.config.precision, Eval { checkpoint, children, norms: norm, out })?;
@@ -45,7 +46,13 @@ struct Eval {
     checkpoint: Checkpoint,
     children: String,
     norms: Vec<NormRegime>,
-    out: PathBuf,
+    out: Destination,
+}
+
+enum Destination {
+    File(PathBuf),
+    /// The first free name in it; it is made when there is something to write.
+    Folder(PathBuf),
 }
 
 impl DeviceTask for Eval {
@@ -63,8 +70,12 @@ impl DeviceTask for Eval {
         }
         println!("Children after step {} (replica {}):", trainer.step, self.checkpoint.replica);
         print!("{}", ranking(&rows, usize::MAX));
-        write_parquet(&self.out, &rows)?;
-        println!("\nStored in {}", self.out.display());
+        let file = match self.out {
+            Destination::File(file) => file,
+            Destination::Folder(folder) => free_file(&folder, trainer.step, "parquet")?,
+        };
+        write_parquet(&file, &rows)?;
+        println!("\nStored in {}", file.display());
         println!("state {}", trainer.hash());
         Ok(())
     }

@@ -36,6 +36,7 @@ pub struct InterfereArguments {
 }
 
 pub fn run(arguments: InterfereArguments) -> anyhow::Result<ExitCode> {
+    NormRegime::check_distinct("--norm", &arguments.norm)?;
     let checkpoint = Checkpoint::read(&arguments.run, arguments.replica)?;
     let folder = match arguments.out {
         Some(path) => path,

@@ -22,8 +22,8 @@ pub enum NetworkError {
     TooSmall { space: String, place: String, shape: Shape },
     #[error("{space}: it has no {what} called `{name}`; mend the space's file")]
     Missing { space: String, what: &'static str, name: String },
-    #[error("{what} must be at least {least}, not {found}; raise it in [network]")]
-    Size { what: &'static str, least: usize, found: usize },
+    #[error("{what} must be at least {least} and at most {most}, not {found}; change it in [network]")]
+    Size { what: &'static str, least: usize, most: usize, found: usize },
 }
 
 /// The numbers that a space leaves open.
@@ -73,16 +73,17 @@ struct Builder<'a> {
 impl Network {
     /// Shapes and parameters of `space` at `size`.
     pub fn build(space: &Space, size: NetworkSize) -> Result<Self, NetworkError> {
-        for (what, least, found) in [
-            ("channels", 1, size.channels),
-            ("cells", 1, size.cells),
-            ("classes", 2, size.classes),
-            ("image height", 1, size.input.height),
-            ("image width", 1, size.input.width),
-            ("image channels", 1, size.input.channels),
+        // Far above any network that is trained: a slip of the pen shall be told before it takes all memory.
+        for (what, least, most, found) in [
+            ("channels", 1, 1 << 14, size.channels),
+            ("cells", 1, 1 << 10, size.cells),
+            ("classes", 2, 1 << 16, size.classes),
+            ("image height", 1, 1 << 14, size.input.height),
+            ("image width", 1, 1 << 14, size.input.width),
+            ("image channels", 1, 1 << 10, size.input.channels),
         ] {
-            if found < least {
-                return Err(NetworkError::Size { what, least, found });
+            if !(least..=most).contains(&found) {
+                return Err(NetworkError::Size { what, least, most, found });
             }
         }
         let mut builder = Builder { space, parameters: Vec::new(), norms: Vec::new() };

@@ -40,6 +40,15 @@ pub enum TrainError {
     Loss { step: u64, child: String, replica: u32, loss: f64 },
     #[error("the data set has {found} classes, but network.classes = {classes}; raise it or leave it out")]
     Classes { found: usize, classes: usize },
+    #[error(
+        "`data.batch` is {batch}, but only {images} images are trained on, each once an epoch; set at most {images}"
+    )]
+    Batch { batch: u32, images: usize },
+    #[error(
+        "the weights and momentum of {replicas} replica(s) take {needed} MiB of memory, but {available} MiB are free; lower \
+         network.channels, network.cells or replicas, or give children fewer copies of their own (network.sharing)"
+    )]
+    Memory { replicas: u32, needed: u128, available: u128 },
     #[error("`{key}` has {found} numbers, but the images have {channels} channels; give one number a channel")]
     Pixels { key: &'static str, found: usize, channels: usize },
     #[error(

@@ -1,6 +1,6 @@
 //! What a run will take, computed before it is allocated, and what it took.
 
-use super::{Evaluator, Trainer};
+use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::{Demand, Executor};
 use crate::data::image_length;
 use crate::space::Child;
@@ -82,19 +82,39 @@ impl<E: Executor> Trainer<E> {
     }
 }
 
+/// Checks that the banks of all replicas fit into the memory that is free, where the system tells: taking too much would end the
+/// process without a word.
+///
+/// # Errors
+/// Says how much is needed and how much there is.
+pub fn check_banks<T>(setup: &Setup) -> Result<(), TrainError> {
+    let replicas = setup.config.replicas;
+    let needed = 2 * u128::from(replicas) * setup.model.layout.len() as u128 * size_of::<T>() as u128;
+    match kibibytes("/proc/meminfo", "MemAvailable:") {
+        Some(available) if needed > available as u128 => {
+            let [needed, available] = [needed, available as u128].map(|bytes| bytes >> 20);
+            Err(TrainError::Memory { replicas, needed, available })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Resident bytes of this process now, where the system tells.
 pub fn resident_bytes() -> Option<usize> {
-    status("VmRSS:")
+    kibibytes(STATUS, "VmRSS:")
 }
 
 /// Largest resident bytes of this process so far.
 pub fn peak_bytes() -> Option<usize> {
-    status("VmHWM:")
+    kibibytes(STATUS, "VmHWM:")
 }
 
-fn status(key: &str) -> Option<usize> {
+const STATUS: &str = "/proc/self/status";
+
+/// A number of KiB in one of the kernel's lists, in bytes.
+fn kibibytes(list: &str, key: &str) -> Option<usize> {
     const KIB: usize = 1024;
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let text = std::fs::read_to_string(list).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * KIB)
 }

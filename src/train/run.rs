@@ -91,8 +91,9 @@ impl<E: Executor> Run<E> {
     /// Starts a run in a folder of its own: `out`, which must not exist, or the first free of `runs/NAME`, `runs/NAME-2`, ...
     ///
     /// # Errors
-    /// A folder that exists or cannot be written.
+    /// A folder that exists or cannot be written; children to be measured that the space lacks or that have no copy.
     pub fn create(trainer: Trainer<E>, out: Option<&Path>) -> Result<Self, TrainError> {
+        trainer.setup.check_measured_children()?;
         let folder = match out {
             Some(path) => {
                 create_new_folder(path)?;
@@ -197,7 +198,7 @@ impl<E: Executor> Run<E> {
         let (first, last) = (self.trainer.step, self.trainer.last_step());
         let evaluate_every = [
             config.evaluation.every_steps,
-            config.evaluation.every_epochs.map(|epochs| epochs * self.trainer.steps_per_epoch()),
+            config.evaluation.every_epochs.map(|epochs| epochs.saturating_mul(self.trainer.steps_per_epoch())),
         ];
         let due = |every: Option<u64>, step: u64| every.is_some_and(|every| step.is_multiple_of(every));
         let (mut images, mut flops) = (0, 0);

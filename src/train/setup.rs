@@ -42,6 +42,10 @@ impl Setup {
         let std = config.data.std.get_or_insert_with(|| dataset.normalization.std.clone());
         let table = PixelTable::new(mean, std)?;
         let split = config.data.split().ranges(&dataset)?;
+        let (batch, images) = (config.data.batch, split.training.len());
+        if config.data.order == DataOrder::Shuffled && batch as usize > images {
+            return Err(TrainError::Batch { batch, images });
+        }
         let classes = *config.network.classes.get_or_insert(dataset.classes);
         if classes < dataset.classes {
             return Err(TrainError::Classes { found: dataset.classes, classes });
@@ -58,19 +62,21 @@ impl Setup {
             return Err(TrainError::OneValue);
         }
         let model = Arc::new(model(network, &config)?);
-        let setup = Self { config, dataset, table, split, model, order };
-        setup.check_measured_children()?;
-        Ok(setup)
+        Ok(Self { config, dataset, table, split, model, order })
     }
 
-    /// What would only come to light after hours of training, or with a run folder already made.
-    fn check_measured_children(&self) -> Result<(), TrainError> {
+    /// Checks the children that a run of this set-up will measure: a mistake would otherwise come to light after hours of training,
+    /// or with a run folder already made.
+    ///
+    /// # Errors
+    /// As [`Setup::children`].
+    pub fn check_measured_children(&self) -> Result<(), TrainError> {
         let RunConfig { evaluation, interference, .. } = &self.config;
         if evaluation.wanted() {
-            self.space().parse_children(&evaluation.children)?;
+            self.children(&evaluation.children)?;
         }
         if let Some(children) = &interference.children {
-            self.space().parse_children(children)?;
+            self.children(children)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoint, read_weights};
 use super::children::ChildSchedule;
 use super::config::MiniBatches;
+use super::memory::check_banks;
 use super::rate::learning_rate;
 use super::{Setup, TrainError};
 use crate::backend::host::{Host, ReplicaStep};
@@ -75,8 +76,9 @@ impl<E: Executor> Trainer<E> {
     /// Replicas with initial weights, or where `config.start` says.
     ///
     /// # Errors
-    /// Children or weights that do not fit the network, mini-batches that do not fit the data.
+    /// Children or weights that do not fit the network, mini-batches that do not fit the data, banks that do not fit the memory.
     pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
+        check_banks::<E::Real>(&setup)?;
         let config = &setup.config;
         let states = (0..config.replicas).map(|replica| {
             let Some(start) = &config.start else {

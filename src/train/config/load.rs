@@ -51,13 +51,18 @@ pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<Run
     Ok(config)
 }
 
-/// Sets one dotted key. A value that is no TOML is taken as text. `steps` and `epochs` replace each other.
+/// Sets one dotted key. A value that is no TOML is taken as text, and so is a single child that looks like a number (`111`). `steps`
+/// and `epochs` replace each other.
 fn assign(table: &mut Table, assignment: &str) -> Result<(), ConfigError> {
     let wrong = || ConfigError::Assignment { assignment: assignment.to_owned() };
     let (key, value) = assignment.split_once('=').ok_or_else(wrong)?;
     let (key, value) = (key.trim(), value.trim());
     let parsed = toml::from_str::<Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
-    let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+    let text = || Value::String(value.to_owned());
+    let value = match parsed {
+        Some(Value::Integer(_)) if matches!(key, "evaluation.children" | "interference.children") => text(),
+        parsed => parsed.unwrap_or_else(text),
+    };
     match key {
         "steps" => drop(table.remove("epochs")),
         "epochs" => drop(table.remove("steps")),

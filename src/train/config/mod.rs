@@ -56,6 +56,9 @@ pub struct RunConfig {
     pub start: Option<StartConfig>,
 }
 
+/// Most steps or epochs: far above any run, and far below where their products leave 64 bits.
+const MOST_STEPS: u64 = 1_000_000_000;
+
 const fn one() -> u32 {
     1
 }
@@ -85,12 +88,15 @@ impl RunConfig {
         match (self.epochs, self.steps) {
             (Some(_), Some(_)) => return problem("steps", "and `epochs` exclude each other: give one of them"),
             (None, None) => return problem("epochs", "or `steps` must say how long to train"),
-            (Some(0), _) | (_, Some(0)) => return problem("epochs", "and `steps` must be at least 1"),
+            (epochs, steps) if epochs.or(steps).is_some_and(|count| !(1..=MOST_STEPS).contains(&count)) => {
+                return problem("epochs", "and `steps` must be at least 1 and at most 1000000000");
+            }
             _ => {}
         }
         self.step.validate()?;
         self.optimizer.validate()?;
         self.evaluation.validate()?;
+        NormRegime::check_distinct("interference.norm", &self.interference.norm)?;
         if self.checkpoint.every_steps == Some(0) {
             return problem(
                 "checkpoint.every_steps",

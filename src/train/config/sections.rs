@@ -149,11 +149,14 @@ pub struct StepConfig {
     pub reduce: Option<Reduce>,
 }
 
+/// Most lanes of a step.
+const MOST_LANES: usize = 1 << 16;
+
 impl StepConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let problem = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
-        if self.lanes == Some(0) {
-            return problem("step.lanes", "must be at least 1");
+        if self.lanes.is_some_and(|lanes| !(1..=MOST_LANES).contains(&lanes)) {
+            return problem("step.lanes", "must be at least 1 and at most 65536");
         }
         if matches!(&self.order, ChildOrder::List(children) if children.is_empty()) {
             return problem("step.order", "is an empty list; name at least one child");
@@ -273,6 +276,20 @@ pub enum NormRegime {
 impl NormRegime {
     pub const ALL: [Self; 3] = [Self::Running, Self::Batch, Self::Recalibrated];
 
+    /// Checks that `norms`, given under `key`, names no regime twice: it would be measured and recorded twice.
+    ///
+    /// # Errors
+    /// Names the regime.
+    pub fn check_distinct(key: &'static str, norms: &[Self]) -> Result<(), ConfigError> {
+        match norms.iter().enumerate().find(|(index, norm)| norms[..*index].contains(norm)) {
+            Some((_, norm)) => {
+                let problem = format!("names the regime {} twice; name each once", norm.name());
+                Err(ConfigError::Value { key, problem })
+            }
+            None => Ok(()),
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -346,7 +363,7 @@ impl EvaluationConfig {
             let problem = "names no regime; choose from running, batch, recalibrated".to_owned();
             return Err(ConfigError::Value { key: "evaluation.norm", problem });
         }
-        Ok(())
+        NormRegime::check_distinct("evaluation.norm", &self.norm)
     }
 }
 
