@@ -58,19 +58,17 @@ impl Setup {
             return Err(TrainError::OneValue);
         }
         let model = Arc::new(model(network, &config)?);
-        let setup = Self { config, dataset, table, split, model, order };
-        setup.check_measured_children()?;
-        Ok(setup)
+        Ok(Self { config, dataset, table, split, model, order })
     }
 
     /// What would only come to light after hours of training, or with a run folder already made.
-    fn check_measured_children(&self) -> Result<(), TrainError> {
+    pub(super) fn check_measured_children(&self) -> Result<(), TrainError> {
         let RunConfig { evaluation, interference, .. } = &self.config;
         if evaluation.wanted() {
-            self.space().parse_children(&evaluation.children)?;
+            self.children(&evaluation.children)?;
         }
         if let Some(children) = &interference.children {
-            self.space().parse_children(children)?;
+            self.children(children)?;
         }
         Ok(())
     }
