@@ -4,6 +4,7 @@ use super::TrainError;
 use super::children::{all, listed};
 use super::config::{ConfigError, DataOrder, RunConfig};
 use crate::data::{BatchOrder, BatchStream, Dataset, PixelTable, SplitRanges};
+use crate::files::CsvFile;
 use crate::network::{Model, Network, NetworkSize, Sharing};
 use crate::space::{Child, Space};
 use crate::tensor::Shape;
@@ -125,15 +126,15 @@ fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
 fn explicit_batches(path: Option<&Path>) -> Result<Vec<Vec<u32>>, TrainError> {
     let missing = "is \"explicit\", so data.batches must name a CSV file with columns step, position, image";
     let path = path.ok_or_else(|| ConfigError::Value { key: "data.order", problem: missing.to_owned() })?;
-    let problem = |problem: String| TrainError::Batches { path: path.to_owned(), problem };
-    let mut reader = csv::Reader::from_path(path).map_err(|cause| problem(cause.to_string()))?;
+    let file = CsvFile::read(path, ["step", "position", "image"])?;
     let mut steps: BTreeMap<u64, BTreeMap<u64, u32>> = BTreeMap::new();
-    for row in reader.deserialize() {
-        let (step, position, image): (u64, u64, u32) = row.map_err(|cause| problem(cause.to_string()))?;
-        if steps.entry(step).or_default().insert(position, image).is_some() {
-            return Err(problem(format!("step {step} lists position {position} twice; remove one")));
+    for row in file.rows() {
+        let (step, position) = (row.count(0)?, row.count(1)?);
+        if steps.entry(step).or_default().insert(position, row.count(2)?).is_some() {
+            return Err(row.problem(format!("step {step} lists position {position} twice; remove one")).into());
         }
     }
+    let problem = |problem: String| TrainError::Batches { path: path.to_owned(), problem };
     for (expected, (step, images)) in steps.iter().enumerate() {
         if *step != expected as u64 {
             return Err(problem(format!("step {expected} is missing; list every step from 0")));
