@@ -1,79 +1,108 @@
 //! `crosstalk replay`.
 
 use super::device::{DeviceArguments, DeviceTask};
+use super::progress::bar;
+use super::weights::tolerance;
 use crate::backend::Executor;
 use crate::report::Table;
-use crate::study::replay::{Deviation, Trace, replay};
-use crate::tensor::Real;
-use crate::train::Setup;
+use crate::study::replay::{Comparison, Deviation, Part, Replay, Trace, default_tolerance};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-const PARTS: [&str; 5] = ["gradients", "steps", "final", "evaluation", "predictions"];
+/// Exit code when a part deviates beyond its tolerance.
+const DIFFERENT: u8 = 1;
 
 #[derive(Args)]
 pub struct ReplayArguments {
-    /// Trace folder: trace.toml, init.safetensors, steps.csv, and what else was recorded.
+    /// A trace: a folder with trace.toml, init.safetensors, steps.csv and perhaps more.
     trace: PathBuf,
-    /// Largest relative error; 1e-8 in f64, 1e-4 in f32 unless given. Counts and predictions must be equal.
-    #[arg(long)]
+    /// Largest deviation at which numbers still agree; 1e-8 on the reference and 1e-4 on the CPU backend unless given. Counts and
+    /// predictions must always be the same.
+    #[arg(long, value_parser = tolerance)]
     tolerance: Option<f64>,
-    /// Parts to judge, with commas: gradients, steps, final, evaluation, predictions; all unless given.
-    #[arg(long, value_delimiter = ',', value_parser = PARTS)]
-    only: Vec<String>,
+    /// Compare only these parts, with commas: gradients, steps, final, evaluation, predictions.
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    only: Option<Vec<Part>>,
     #[command(flatten)]
     device: DeviceArguments,
 }
 
 pub fn run(arguments: ReplayArguments) -> anyhow::Result<ExitCode> {
-    if let Some(tolerance) = arguments.tolerance {
-        anyhow::ensure!(tolerance >= 0.0, "--tolerance must be at least 0, not {tolerance}");
-    }
-    let trace = Trace::read(&arguments.trace)?;
-    let precision = trace.config.precision;
-    let setup = Arc::new(Setup::new(trace.config.clone())?);
-    let ReplayArguments { tolerance, only, device, .. } = arguments;
-    device.run(precision, Replay { trace, setup, tolerance, only })
+    let ReplayArguments { trace, tolerance, only, device } = arguments;
+    let trace = Trace::read(&trace)?;
+    let agrees = device.run(trace.precision(), Task { trace: &trace, tolerance, only })?;
+    Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
-struct Replay {
-    trace: Trace,
-    setup: Arc<Setup>,
+struct Task<'a> {
+    trace: &'a Trace,
     tolerance: Option<f64>,
-    only: Vec<String>,
+    only: Option<Vec<Part>>,
 }
 
-impl DeviceTask for Replay {
-    type Output = ExitCode;
+impl DeviceTask for Task<'_> {
+    /// Whether everything agrees.
+    type Output = bool;
 
-    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<ExitCode> {
-        let tolerance = self.tolerance.unwrap_or(if E::Real::BITS == 64 { 1e-8 } else { 1e-4 });
-        println!("{} on {}", self.trace.folder.display(), executor.arithmetic());
-        let deviations = replay(&self.trace, self.setup, executor)?;
-        let mut table = Table::new(["part", "compared", "largest error", "where", "verdict"].map(str::to_owned));
-        let mut first_beyond: Vec<&Deviation> = Vec::new();
-        for part in PARTS {
-            if !self.only.is_empty() && !self.only.iter().any(|only| only == part) {
-                continue;
-            }
-            let found: Vec<&Deviation> = deviations.iter().filter(|deviation| deviation.part == part).collect();
-            let Some(largest) = found.iter().max_by(|a, b| a.error.total_cmp(&b.error)) else { continue };
-            let beyond = found.iter().find(|deviation| deviation.error > tolerance);
-            table.row([
-                part.to_owned(),
-                found.len().to_string(),
-                format!("{:.2e}", largest.error),
-                largest.place.clone(),
-                if beyond.is_some() { "differs" } else { "agrees" }.to_owned(),
-            ]);
-            first_beyond.extend(beyond);
+    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<bool> {
+        let tolerance = self.tolerance.unwrap_or_else(|| default_tolerance(&executor));
+        let replay = Replay::new(self.trace, self.only.as_deref(), tolerance)?;
+        println!("{} on {}, {} steps", self.trace.folder.display(), executor.arithmetic(), replay.steps());
+        let bar = bar(replay.steps(), "steps");
+        let comparisons = replay.run(executor, |step| bar.set_position(step));
+        bar.finish_and_clear();
+        let comparisons = comparisons?;
+        print!("\n{}", table(&comparisons));
+        let differences = first_differences(&comparisons);
+        if !differences.is_empty() {
+            println!("\n{}", differences.join("\n"));
         }
-        print!("{table}");
-        for deviation in &first_beyond {
-            println!("first beyond {tolerance:e} in {}: {}", deviation.part, deviation.place);
-        }
-        Ok(if first_beyond.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(comparisons.iter().all(Comparison::agrees))
     }
+}
+
+fn table(comparisons: &[Comparison]) -> Table {
+    let mut table = Table::new(["part", "quantity", "compared", "largest deviation", "where", "tolerance", "verdict"]);
+    for comparison in comparisons {
+        let exact = comparison.tolerance == 0.0;
+        let size = |deviation: &Deviation| match deviation.size.fract() == 0.0 {
+            true => deviation.size.to_string(),
+            false => format!("{:.1e}", deviation.size),
+        };
+        let largest = comparison.largest.as_ref();
+        table.row([
+            comparison.part.to_string(),
+            comparison.quantity.to_owned(),
+            comparison.compared.to_string(),
+            largest.map_or_else(|| "0".to_owned(), size),
+            largest.map_or_else(|| "-".to_owned(), |deviation| deviation.place.clone()),
+            if exact { "exact".to_owned() } else { format!("{:.0e}", comparison.tolerance) },
+            match comparison.beyond {
+                0 => "agrees".to_owned(),
+                beyond => format!("{beyond} differ"),
+            },
+        ]);
+    }
+    table
+}
+
+/// Where each quantity first goes beyond its tolerance.
+fn first_differences(comparisons: &[Comparison]) -> Vec<String> {
+    let line = |comparison: &Comparison| {
+        let Deviation { place, detail, .. } = comparison.first.as_ref()?;
+        let what = match comparison.part {
+            Part::Gradients => "parameter whose gradient differs",
+            Part::Steps => "step whose",
+            Part::Final => "parameter that differs after the last step",
+            Part::Evaluation => "evaluation whose",
+            Part::Predictions => "predictions that differ",
+        };
+        let quantity = match comparison.part {
+            Part::Steps | Part::Evaluation => format!(" {} differs", comparison.quantity),
+            _ => String::new(),
+        };
+        Some(format!("First {what}{quantity}: {place}: {detail}"))
+    };
+    comparisons.iter().filter_map(line).collect()
 }

@@ -58,7 +58,8 @@ fn execute(command: &WeightsCommand) -> Result<(String, bool), TensorError> {
     }
 }
 
-fn tolerance(text: &str) -> Result<f64, String> {
+/// A tolerance on the command line.
+pub fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(tolerance) if tolerance >= 0.0 => Ok(tolerance),
         _ => Err("give a number that is not negative, such as 1e-6".to_string()),

@@ -34,6 +34,11 @@ const MOMENTUM: &str = "momentum/";
 /// Alphas of official files: they mean nothing for sampled children.
 const IGNORED: [&str; 2] = ["alpha", "arch_parameters"];
 
+/// Whether a tensor of this name says nothing about sampled children, and is passed over.
+pub fn is_ignored(name: &str) -> bool {
+    IGNORED.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Name of every copy of every parameter.
 fn copies(model: &Model) -> impl Iterator<Item = (ParameterRef, String)> {
     (0..model.network.parameters.len()).flat_map(move |parameter| {
@@ -91,16 +96,13 @@ pub fn export_momentum<T: Real>(model: &Model, state: &State<T>) -> Tensors {
         .collect()
 }
 
-/// Weight gradients under the parameters' names.
+/// Gradients of one child, which uses one copy of each parameter: under the parameters' names, without the child's.
 pub fn export_gradients<T: Real>(model: &Model, gradients: &[(ParameterRef, Vec<T>)]) -> Tensors {
-    gradients
-        .iter()
-        .map(|(reference, values)| {
-            let ParameterRef { parameter, copy } = *reference;
-            let name = model.network.parameters[parameter].name.clone();
-            (with_owner(model, parameter, copy, name), tensor(model, parameter, values))
-        })
-        .collect()
+    let named = |(reference, values): &(ParameterRef, Vec<T>)| {
+        let name = model.network.parameters[reference.parameter].name.clone();
+        (name, tensor(model, reference.parameter, values))
+    };
+    gradients.iter().map(named).collect()
 }
 
 /// Reads weights and buffers, and momentum where there is any. A private copy that the file lacks takes the shared tensor.
@@ -142,8 +144,7 @@ pub fn import_parameters<T: Real>(model: &Model, tensors: &Tensors, state: &mut 
     if let Some(name) = missing.first() {
         return Err(ExchangeError::Missing { missing: missing.len(), expected, name: name.clone() });
     }
-    let ignored = |name: &&String| IGNORED.iter().any(|prefix| name.starts_with(prefix));
-    let unexpected: Vec<&String> = tensors.keys().filter(|name| !known.contains(*name) && !ignored(name)).collect();
+    let unexpected: Vec<&String> = tensors.keys().filter(|name| !known.contains(*name) && !is_ignored(name)).collect();
     match unexpected.first() {
         Some(name) => Err(ExchangeError::Unexpected { count: unexpected.len(), name: (*name).clone() }),
         None => Ok(()),

@@ -11,7 +11,9 @@ mod state;
 
 pub use bank::{Bank, BankLayout};
 pub use build::{NetworkError, NetworkSize};
-pub use exchange::{ExchangeError, Tensors, export_gradients, export_momentum, export_parameters, import_parameters};
+pub use exchange::{
+    ExchangeError, Tensors, export_gradients, export_momentum, export_parameters, import_parameters, is_ignored,
+};
 pub use initial::initialize;
 pub use layout::{Layout, Segments};
 pub use model::Model;
@@ -159,6 +161,11 @@ impl Network {
     /// Number of trained values (buffers not counted).
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().filter(|p| !p.role.is_buffer()).map(|p| p.layout.len()).sum()
+    }
+
+    /// Whether a trained parameter, no buffer, has this name.
+    pub fn is_trained(&self, name: &str) -> bool {
+        self.parameters.iter().any(|parameter| parameter.name == name && !parameter.role.is_buffer())
     }
 
     /// Whether `child` uses a parameter of that choice.

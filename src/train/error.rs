@@ -1,7 +1,7 @@
 //! What can go wrong in a run.
 
 use crate::data::DataError;
-use crate::files::FileError;
+use crate::files::{CsvError, FileError};
 use crate::network::{ExchangeError, NetworkError};
 use crate::records::RecordError;
 use crate::space::{ChildError, SpaceError};
@@ -23,6 +23,8 @@ pub enum TrainError {
     Data(#[from] DataError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Csv(#[from] CsvError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]

@@ -11,7 +11,7 @@ mod run;
 mod setup;
 mod trainer;
 
-pub use checkpoint::{Checkpoint, newest_checkpoint};
+pub use checkpoint::{Checkpoint, newest_checkpoint, read_weights};
 pub use children::ChildSchedule;
 pub use error::TrainError;
 pub use evaluator::Evaluator;

@@ -91,7 +91,7 @@ impl<E: Executor> Run<E> {
     /// Starts a run in a folder of its own: `out`, which must not exist, or the first free of `runs/NAME`, `runs/NAME-2`, ...
     ///
     /// # Errors
-    /// A folder that exists or cannot be written; children to be measured that the space lacks or that have no copy.
+    /// Children to evaluate or measure that the model does not hold, a folder that exists or cannot be written.
     pub fn create(trainer: Trainer<E>, out: Option<&Path>) -> Result<Self, TrainError> {
         trainer.setup.check_measured_children()?;
         let folder = match out {

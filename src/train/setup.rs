@@ -4,6 +4,7 @@ use super::TrainError;
 use super::children::{all, listed};
 use super::config::{ConfigError, DataOrder, RunConfig};
 use crate::data::{BatchOrder, BatchStream, Dataset, PixelTable, SplitRanges};
+use crate::files::CsvFile;
 use crate::network::{Model, Network, NetworkSize, Sharing};
 use crate::space::{Child, Space};
 use crate::tensor::Shape;
@@ -65,12 +66,8 @@ impl Setup {
         Ok(Self { config, dataset, table, split, model, order })
     }
 
-    /// Checks the children that a run of this set-up will measure: a mistake would otherwise come to light after hours of training,
-    /// or with a run folder already made.
-    ///
-    /// # Errors
-    /// As [`Setup::children`].
-    pub fn check_measured_children(&self) -> Result<(), TrainError> {
+    /// What would only come to light after hours of training, or with a run folder already made.
+    pub(super) fn check_measured_children(&self) -> Result<(), TrainError> {
         let RunConfig { evaluation, interference, .. } = &self.config;
         if evaluation.wanted() {
             self.children(&evaluation.children)?;
@@ -133,15 +130,15 @@ fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
 fn explicit_batches(path: Option<&Path>) -> Result<Vec<Vec<u32>>, TrainError> {
     let missing = "is \"explicit\", so data.batches must name a CSV file with columns step, position, image";
     let path = path.ok_or_else(|| ConfigError::Value { key: "data.order", problem: missing.to_owned() })?;
-    let problem = |problem: String| TrainError::Batches { path: path.to_owned(), problem };
-    let mut reader = csv::Reader::from_path(path).map_err(|cause| problem(cause.to_string()))?;
+    let file = CsvFile::read(path, ["step", "position", "image"])?;
     let mut steps: BTreeMap<u64, BTreeMap<u64, u32>> = BTreeMap::new();
-    for row in reader.deserialize() {
-        let (step, position, image): (u64, u64, u32) = row.map_err(|cause| problem(cause.to_string()))?;
-        if steps.entry(step).or_default().insert(position, image).is_some() {
-            return Err(problem(format!("step {step} lists position {position} twice; remove one")));
+    for row in file.rows() {
+        let (step, position) = (row.count(0)?, row.count(1)?);
+        if steps.entry(step).or_default().insert(position, row.count(2)?).is_some() {
+            return Err(row.problem(format!("step {step} lists position {position} twice; remove one")).into());
         }
     }
+    let problem = |problem: String| TrainError::Batches { path: path.to_owned(), problem };
     for (expected, (step, images)) in steps.iter().enumerate() {
         if *step != expected as u64 {
             return Err(problem(format!("step {expected} is missing; list every step from 0")));

@@ -1,167 +1,166 @@
-//! Reading a trace folder: `trace.toml`, `init.safetensors`, `steps.csv`, and what else it holds.
+//! The files of a trace, read and checked.
 
-use crate::tensors::{TensorError, TensorFile};
-use crate::train::config::{ChildOrder, ConfigError, DataOrder, RunConfig, StartConfig, StepChildren, from_text};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use super::config::TraceConfig;
+use super::evaluation::ExpectedEvaluation;
+use super::{Part, ReplayError};
+use crate::files::{CsvFile, FileError};
+use crate::network::Tensors;
+use crate::space::{Child, Space};
+use crate::tensors::TensorFile;
+use crate::train::config::Precision;
+use crate::train::{Setup, TrainError};
 use std::path::{Path, PathBuf};
-use toml::{Table, Value};
+use std::sync::Arc;
 
-#[derive(Debug, thiserror::Error)]
-pub enum TraceError {
-    #[error("{}: cannot be read: {cause}; a trace folder holds trace.toml, init.safetensors and steps.csv", path.display())]
-    Read { path: PathBuf, cause: std::io::Error },
-    #[error("{}: {problem}", path.display())]
-    Content { path: PathBuf, problem: String },
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Tensor(#[from] TensorError),
-}
-
-/// A step before its update.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TraceStep {
-    pub step: u64,
+/// What one step of the traced run recorded before its update.
+pub struct ExpectedStep {
     pub child: String,
     pub loss: f64,
     pub accuracy: f64,
 }
 
-/// A child on the evaluation images.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TraceEvaluation {
-    pub child: String,
-    pub norm: String,
-    pub loss: f64,
-    pub correct: u32,
+/// Raw gradients of some children at the initial weights.
+pub struct ExpectedGradients {
+    pub children: Vec<(Child, Tensors)>,
+    /// The images, if they are not those of the first mini-batch.
+    pub images: Option<Vec<u32>>,
 }
 
-/// Which weights were evaluated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TraceWeights {
-    Init,
-    Final,
-    /// Those with which the replay ends.
-    #[default]
-    Replayed,
-}
-
-/// A trace, read.
+/// A trace, ready to be replayed.
 pub struct Trace {
     pub folder: PathBuf,
-    pub config: RunConfig,
-    pub steps: Vec<TraceStep>,
-    /// Raw gradients at the initial weights, by child.
-    pub gradients: BTreeMap<String, TensorFile>,
-    /// Images of the gradients, where they are not those of the first mini-batch.
-    pub gradient_images: Option<Vec<u32>>,
-    pub last: Option<TensorFile>,
-    pub evaluations: Vec<TraceEvaluation>,
-    pub evaluated_weights: TraceWeights,
-    /// First and end of the evaluated images, counted over the whole data set.
-    pub evaluated_images: Option<[u32; 2]>,
-    /// By `child/norm`.
-    pub predictions: Option<TensorFile>,
+    pub setup: Arc<Setup>,
+    pub steps: Vec<ExpectedStep>,
+    pub gradients: Option<ExpectedGradients>,
+    pub last: Option<Tensors>,
+    pub evaluation: ExpectedEvaluation,
 }
 
 impl Trace {
+    /// Reads every part that is there.
+    ///
     /// # Errors
-    /// Names the file at fault and what is wrong with it.
-    pub fn read(folder: &Path) -> Result<Self, TraceError> {
-        let path = folder.join("trace.toml");
-        let text = std::fs::read_to_string(&path).map_err(|cause| TraceError::Read { path: path.clone(), cause })?;
-        let content = |path: &Path, problem: String| TraceError::Content { path: path.to_owned(), problem };
-        let mut table: Table = toml::from_str(&text).map_err(|cause| content(&path, cause.message().to_owned()))?;
-        let (mut weights, mut images) = (None, None);
-        if let Some(Value::Table(evaluation)) = table.get_mut("evaluation") {
-            (weights, images) = (evaluation.remove("weights"), evaluation.remove("images"));
+    /// A missing or malformed file: names the file, its line and column or key, and what to do.
+    pub fn read(folder: &Path) -> Result<Self, ReplayError> {
+        let mut config = TraceConfig::read(folder)?;
+        let space = Space::load(&config.run.network.space).map_err(TrainError::from)?;
+        let steps = read_steps(&folder.join("steps.csv"), &space)?;
+        if let Some(expected) = config.run.steps.filter(|expected| *expected != steps.len() as u64) {
+            let problem = format!("is {expected}, but steps.csv has {} rows; make them the same", steps.len());
+            return Err(config.key("steps", problem));
         }
-        let wrong =
-            |key: &str, cause: toml::de::Error| content(&path, format!("evaluation.{key}: {}", cause.message()));
-        let evaluated_weights =
-            weights.map_or(Ok(TraceWeights::default()), Value::try_into).map_err(|cause| wrong("weights", cause))?;
-        let evaluated_images = images.map(Value::try_into).transpose().map_err(|cause| wrong("images", cause))?;
-        let text = toml::to_string(&table).map_err(|cause| content(&path, cause.to_string()))?;
-        let mut config = from_text(&text, &path.display().to_string(), &[])?;
-
-        let steps: Vec<TraceStep> = rows(&folder.join("steps.csv"))?;
-        if let Some((expected, row)) = steps.iter().enumerate().find(|(expected, row)| row.step != *expected as u64) {
-            let problem = format!("step {} stands where step {expected} belongs; list every step from 0", row.step);
-            return Err(content(&folder.join("steps.csv"), problem));
-        }
-        if steps.is_empty() {
-            return Err(content(&folder.join("steps.csv"), "lists no step; record at least one".to_owned()));
-        }
-        config.epochs = None;
-        config.steps = Some(steps.len() as u64);
-        config.step.children = StepChildren::Cycle;
-        config.step.order = ChildOrder::List(steps.iter().map(|step| step.child.clone()).collect());
-        config.start = Some(StartConfig { from: folder.join("init.safetensors"), step: 0, mini_batches: 0 });
-        if config.data.order == DataOrder::Explicit {
-            let batches = config.data.batches.take().unwrap_or_else(|| PathBuf::from("batches.csv"));
-            config.data.batches = Some(folder.join(batches));
-        }
-        let optional = |name: &str| {
-            let path = folder.join(name);
-            path.is_file().then(|| TensorFile::read(&path)).transpose()
-        };
-        let evaluations = folder.join("eval.csv");
+        config.set_children(steps.iter().map(|step| step.child.clone()).collect());
+        let setup = Arc::new(Setup::new(config.run.clone())?);
+        let last = folder.join("final.safetensors");
+        let last = last.exists().then(|| TensorFile::read(&last)).transpose()?.map(|file| file.tensors);
         Ok(Self {
-            config,
-            steps,
-            gradients: gradients(&folder.join("gradients"))?,
-            gradient_images: gradient_images(&folder.join("gradients").join("batch.csv"))?,
-            last: optional("final.safetensors")?,
-            evaluations: if evaluations.is_file() { rows(&evaluations)? } else { Vec::new() },
-            evaluated_weights,
-            evaluated_images,
-            predictions: optional("predictions.safetensors")?,
+            gradients: read_gradients(&folder.join("gradients"), &setup)?,
+            evaluation: ExpectedEvaluation::read(folder, &config, &setup)?,
             folder: folder.to_owned(),
+            setup,
+            steps,
+            last,
         })
     }
-}
 
-/// Rows of a CSV file by the names of its columns.
-fn rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>, TraceError> {
-    let problem = |cause: csv::Error| TraceError::Content { path: path.to_owned(), problem: cause.to_string() };
-    csv::Reader::from_path(path).map_err(problem)?.into_deserialize().collect::<Result<_, _>>().map_err(problem)
-}
-
-fn gradients(folder: &Path) -> Result<BTreeMap<String, TensorFile>, TraceError> {
-    let mut gradients = BTreeMap::new();
-    if !folder.is_dir() {
-        return Ok(gradients);
+    pub fn precision(&self) -> Precision {
+        self.setup.config.precision
     }
-    let failed = |cause| TraceError::Read { path: folder.to_owned(), cause };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "safetensors") {
-            let child = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            gradients.insert(child, TensorFile::read(&path)?);
+
+    /// Whether the folder has this part.
+    pub fn has(&self, part: Part) -> bool {
+        match part {
+            Part::Gradients => self.gradients.is_some(),
+            Part::Steps => true,
+            Part::Final => self.last.is_some(),
+            Part::Evaluation => !self.evaluation.rows.is_empty(),
+            Part::Predictions => !self.evaluation.predictions.is_empty(),
         }
     }
-    Ok(gradients)
 }
 
-fn gradient_images(path: &Path) -> Result<Option<Vec<u32>>, TraceError> {
-    #[derive(Deserialize)]
-    struct Row {
-        position: usize,
-        image: u32,
+fn read_steps(path: &Path, space: &Space) -> Result<Vec<ExpectedStep>, ReplayError> {
+    let file = CsvFile::read(path, ["step", "child", "loss", "accuracy"])?;
+    if file.is_empty() {
+        let problem = "has no row; list every step of the run".to_owned();
+        return Err(ReplayError::Content { path: path.to_owned(), problem });
     }
-    if !path.is_file() {
+    let read = file.rows().zip(0_u64..).map(|(row, due)| {
+        if row.count::<u64>(0)? != due {
+            return Err(row
+                .wrong(0, format!("stands where step {due} is due; list every step from 0 in order"))
+                .into());
+        }
+        let child = row.text(1).to_owned();
+        space.parse_child(&child).map_err(|cause| row.problem(cause.to_string()))?;
+        Ok(ExpectedStep { child, loss: row.number(2)?, accuracy: row.number(3)? })
+    });
+    read.collect()
+}
+
+fn read_gradients(folder: &Path, setup: &Setup) -> Result<Option<ExpectedGradients>, ReplayError> {
+    if !folder.exists() {
         return Ok(None);
     }
-    let mut listed: Vec<Row> = rows(path)?;
-    listed.sort_by_key(|row| row.position);
-    match listed.iter().enumerate().find(|(place, row)| row.position != *place) {
-        Some((place, _)) => {
-            let problem = format!("position {place} is missing; list every position from 0");
-            Err(TraceError::Content { path: path.to_owned(), problem })
+    let unreadable = |cause| FileError::new("read", folder, cause);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            paths.push(path);
         }
-        None => Ok(Some(listed.into_iter().map(|row| row.image).collect())),
+    }
+    paths.sort();
+    if paths.is_empty() {
+        let problem = "has no CHILD.safetensors; add one, or remove the folder".to_owned();
+        return Err(ReplayError::Content { path: folder.to_owned(), problem });
+    }
+    let read = paths.iter().map(|path| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let child = held_child(setup, &name);
+        let child = child.map_err(|problem| ReplayError::Content { path: path.clone(), problem })?;
+        let tensors = TensorFile::read(path)?.tensors;
+        let unknown = tensors.keys().find(|name| !setup.model.network.is_trained(name));
+        if let Some(name) = unknown {
+            let problem = format!("`{name}` is no parameter of this network; name gradients as in init.safetensors");
+            return Err(ReplayError::Content { path: path.clone(), problem });
+        }
+        Ok((child, tensors))
+    });
+    let children = read.collect::<Result<_, ReplayError>>()?;
+    let batch = folder.join("batch.csv");
+    let images = batch.exists().then(|| read_batch(&batch, setup)).transpose()?;
+    Ok(Some(ExpectedGradients { children, images }))
+}
+
+/// The images of one mini-batch.
+fn read_batch(path: &Path, setup: &Setup) -> Result<Vec<u32>, ReplayError> {
+    let file = CsvFile::read(path, ["position", "image"])?;
+    if file.is_empty() {
+        let problem = "lists no image; list some, or remove the file to take the first mini-batch".to_owned();
+        return Err(ReplayError::Content { path: path.to_owned(), problem });
+    }
+    let images = setup.dataset.len();
+    let read = file.rows().zip(0_usize..).map(|(row, due)| {
+        if row.count::<usize>(0)? != due {
+            let problem = format!("stands where position {due} is due; list every position from 0 in order");
+            return Err(row.wrong(0, problem).into());
+        }
+        let image: u32 = row.count(1)?;
+        if image as usize >= images {
+            let problem = format!("is no image of the data set; choose from 0 to {}", images - 1);
+            return Err(row.wrong(1, problem).into());
+        }
+        Ok(image)
+    });
+    read.collect()
+}
+
+/// A child that the model can compute, from its name.
+pub fn held_child(setup: &Setup, name: &str) -> Result<Child, String> {
+    let child = setup.space().parse_child(name).map_err(|cause| cause.to_string())?;
+    match setup.model.holds(&child) {
+        true => Ok(child),
+        false => Err(format!("child {name} has no private copy; list it in network.children")),
     }
 }

@@ -45,8 +45,27 @@ pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<Run
         for assignment in assignments {
             assign(&mut table, assignment)?;
         }
-        Value::Table(table).try_into().map_err(syntax)?
+        return from_table(table, origin);
     };
+    config.validate()?;
+    Ok(config)
+}
+
+/// TOML as it is, not yet a configuration; `origin` names it in errors.
+///
+/// # Errors
+/// Text that is no TOML, with its place.
+pub fn read_table(text: &str, origin: &str) -> Result<Table, ConfigError> {
+    toml::from_str(text).map_err(|cause| ConfigError::Syntax { origin: origin.to_owned(), cause: one_line(&cause) })
+}
+
+/// A configuration from TOML that was read already; `origin` names it in errors.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_table(table: Table, origin: &str) -> Result<RunConfig, ConfigError> {
+    let syntax = |cause: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), cause: one_line(&cause) };
+    let config: RunConfig = Value::Table(table).try_into().map_err(syntax)?;
     config.validate()?;
     Ok(config)
 }

@@ -7,7 +7,7 @@ mod sections;
 
 pub use child_order::ChildOrder;
 pub use error::ConfigError;
-pub use load::{built_in_names, from_text, load};
+pub use load::{built_in_names, from_table, from_text, load, read_table};
 pub use sections::{
     CheckpointConfig, DataConfig, DataOrder, EvaluationConfig, InterferenceConfig, MiniBatches, NetworkConfig,
     NormRegime, OptimizerConfig, Precision, RateSchedule, ScheduleUnit, SeedConfig, StartConfig, StepChildren,

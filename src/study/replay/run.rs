@@ -1,0 +1,143 @@
+//! Trains what the trace trained, and compares.
+
+use super::weights::{add_tensors, without_counters_of_old};
+use super::{Comparison, EvaluatedWeights, Part, ReplayError, Trace};
+use crate::backend::Executor;
+use crate::network::{State, export_gradients, export_parameters, is_ignored};
+use crate::tensor::Real;
+use crate::train::{Trainer, read_weights};
+
+/// What to replay, and how sharply to compare.
+pub struct Replay<'a> {
+    pub trace: &'a Trace,
+    parts: Vec<Part>,
+    pub tolerance: f64,
+}
+
+/// 1e-8 for a backend that computes in f64, 1e-4 for f32.
+pub fn default_tolerance<E: Executor>(_: &E) -> f64 {
+    if E::Real::BITS == 64 { 1e-8 } else { 1e-4 }
+}
+
+impl<'a> Replay<'a> {
+    /// Compares `only` these parts, or all that the trace has.
+    ///
+    /// # Errors
+    /// A part that the trace lacks.
+    pub fn new(trace: &'a Trace, only: Option<&[Part]>, tolerance: f64) -> Result<Self, ReplayError> {
+        if let Some(part) = only.and_then(|only| only.iter().copied().find(|part| !trace.has(*part))) {
+            return Err(ReplayError::NoPart { path: trace.folder.clone(), part });
+        }
+        let chosen = |part: &Part| only.map_or_else(|| trace.has(*part), |only| only.contains(part));
+        Ok(Self { trace, parts: Part::ALL.into_iter().filter(chosen).collect(), tolerance })
+    }
+
+    fn compares(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+
+    fn evaluates(&self) -> bool {
+        self.compares(Part::Evaluation) || self.compares(Part::Predictions)
+    }
+
+    /// Steps that must be trained for the chosen parts.
+    pub fn steps(&self) -> u64 {
+        let evaluates_replayed = self.evaluates() && self.trace.evaluation.weights == EvaluatedWeights::Replayed;
+        match self.compares(Part::Steps) || self.compares(Part::Final) || evaluates_replayed {
+            true => self.trace.steps.len() as u64,
+            false => 0,
+        }
+    }
+
+    /// Replays; `done` hears the number of every step done.
+    ///
+    /// # Errors
+    /// Weights that do not fit the network, mini-batches that do not fit the data or run out, a loss that is not finite, a length
+    /// other than that of `steps.csv`.
+    pub fn run<E: Executor>(&self, executor: E, mut done: impl FnMut(u64)) -> Result<Vec<Comparison>, ReplayError> {
+        let trace = self.trace;
+        let mut trainer = Trainer::new(trace.setup.clone(), executor)?;
+        if trainer.last_step() != trace.steps.len() as u64 {
+            let (rows, steps) = (trace.steps.len(), trainer.last_step());
+            let problem = format!("has {rows} rows, but trace.toml makes {steps} steps; make them the same");
+            return Err(ReplayError::Content { path: trace.folder.join("steps.csv"), problem });
+        }
+        let mut comparisons = Vec::new();
+        if self.compares(Part::Gradients) {
+            comparisons.extend(self.gradients(&mut trainer)?);
+        }
+        let initial = (self.evaluates() && trace.evaluation.weights == EvaluatedWeights::Init)
+            .then(|| trainer.replicas[0].state.clone());
+        let [mut loss, mut accuracy] =
+            ["loss", "accuracy"].map(|quantity| Comparison::new(Part::Steps, quantity, self.tolerance));
+        for (step, expected) in (0..self.steps()).zip(&trace.steps) {
+            let result = trainer.step()?;
+            let place = || format!("step {step}, child {}", expected.child);
+            for record in &result.records {
+                loss.add_loss(record.loss, expected.loss, place);
+                accuracy.add_number(record.accuracy, expected.accuracy, place);
+            }
+            done(step + 1);
+        }
+        if self.compares(Part::Steps) {
+            comparisons.extend([loss, accuracy]);
+        }
+        if self.compares(Part::Final) {
+            comparisons.extend(self.last(&trainer));
+        }
+        if self.evaluates() {
+            comparisons.extend(self.evaluation(&trainer, initial)?);
+        }
+        Ok(comparisons)
+    }
+
+    fn gradients<E: Executor>(&self, trainer: &mut Trainer<E>) -> Result<Option<Comparison>, ReplayError> {
+        let Some(expected) = &self.trace.gradients else { return Ok(None) };
+        let batch = match &expected.images {
+            Some(images) => trainer.setup.load(images),
+            None => trainer.mini_batch(0, 0)?,
+        };
+        let model = &trainer.setup.model;
+        let mut comparison = Comparison::new(Part::Gradients, "tensors", self.tolerance);
+        for (child, expected) in &expected.children {
+            let (_, found) = trainer.host.gradients(model, &trainer.replicas[0].state, child, batch.view());
+            let suffix = format!(", child {}", model.network.space.format_child(child));
+            let found = export_gradients(model, &found);
+            add_tensors(&mut comparison, &model.network, found, expected.clone(), &suffix);
+        }
+        Ok(Some(comparison))
+    }
+
+    fn last<E: Executor>(&self, trainer: &Trainer<E>) -> Option<Comparison> {
+        let mut expected = self.trace.last.clone()?;
+        expected.retain(|name, _| !is_ignored(name));
+        let model = &trainer.setup.model;
+        let found = without_counters_of_old(export_parameters(model, &trainer.replicas[0].state), &expected);
+        let mut comparison = Comparison::new(Part::Final, "tensors", self.tolerance);
+        add_tensors(&mut comparison, &model.network, found, expected, "");
+        Some(comparison)
+    }
+
+    fn evaluation<E: Executor>(
+        &self,
+        trainer: &Trainer<E>,
+        initial: Option<State<E::Real>>,
+    ) -> Result<Vec<Comparison>, ReplayError> {
+        let (expected, setup) = (&self.trace.evaluation, &trainer.setup);
+        let mut stored = initial;
+        if expected.weights == EvaluatedWeights::Final {
+            let state = stored.insert(State::zeroed(&setup.model));
+            read_weights(&setup.model, &self.trace.folder.join("final.safetensors"), false, state)?;
+        }
+        let state = stored.as_ref().unwrap_or(&trainer.replicas[0].state);
+        let results = expected.evaluate(setup, &trainer.host, state, &self.parts);
+        let mut comparisons = Vec::new();
+        if self.compares(Part::Evaluation) {
+            comparisons.extend(expected.compare_rows(setup, &results, self.tolerance));
+        }
+        if self.compares(Part::Predictions) {
+            comparisons.push(expected.compare_predictions(setup, &results));
+        }
+        Ok(comparisons)
+    }
+}
