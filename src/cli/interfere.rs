@@ -1,7 +1,7 @@
 //! `crosstalk interfere`.
 
+use super::checkpoint::{CheckpointArguments, free_file, make_folder, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
-use super::eval::{free_file, make_folder, run_folder, trainer_at};
 use super::progress::bar;
 use crate::backend::Executor;
 use crate::records::write_parquet;
@@ -18,16 +18,11 @@ const MOST_PRINTED: usize = 16;
 
 #[derive(Args)]
 pub struct InterfereArguments {
-    /// A run folder (its newest checkpoint), a checkpoint's folder, or its .safetensors file.
-    run: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointArguments,
     /// Children: `all`, `every:N` or a list with commas.
     #[arg(long, default_value = "every:16")]
     children: String,
-    /// Regimes of batch normalization, with commas: running, batch, recalibrated.
-    #[arg(long, value_delimiter = ',', default_value = "running")]
-    norm: Vec<NormRegime>,
-    #[arg(long, default_value_t = 0)]
-    replica: u32,
     /// Folder for the results; the run folder unless given.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -36,14 +31,13 @@ pub struct InterfereArguments {
 }
 
 pub fn run(arguments: InterfereArguments) -> anyhow::Result<ExitCode> {
-    NormRegime::check_distinct("--norm", &arguments.norm)?;
-    let checkpoint = Checkpoint::read(&arguments.run, arguments.replica)?;
+    let (checkpoint, norms) = arguments.checkpoint.read()?;
     let folder = match arguments.out {
         Some(path) => path,
         None => run_folder(&checkpoint.path)?.to_owned(),
     };
-    let InterfereArguments { children, norm, device, .. } = arguments;
-    device.run(checkpoint.config.precision, Interfere { checkpoint, children, norms: norm, folder })?;
+    let InterfereArguments { children, device, .. } = arguments;
+    device.run(checkpoint.config.precision, Interfere { checkpoint, children, norms, folder })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod output;
+mod checkpoint;
 mod data;
 mod device;
 mod eval;

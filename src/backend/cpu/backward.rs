@@ -30,6 +30,7 @@ struct Chunk<'a> {
 impl LaneRun<'_> {
     pub(super) fn backward(&mut self) -> TrainResult<f32> {
         let plan = self.plan;
+        let tail = tail(plan, self.images());
         let mut row = vec![0.0; plan.row_len];
         let mut gates: Vec<Vec<f64>> =
             self.gates.map_or_else(Vec::new, |gates| gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect());
@@ -38,7 +39,7 @@ impl LaneRun<'_> {
             // A node that adds one value twice gives its gradient twice, one after the other.
             let part = if repeated { 1 } else { stage.inputs.len() };
             for first in (0..stage.inputs.len()).step_by(part.max(1)) {
-                self.stage_backward(id, stage, first..first + part, &mut row, &mut gates);
+                self.stage_backward(id, stage, first..first + part, tail, &mut row, &mut gates);
             }
         }
         for (value, norm) in plan.graph.values.iter().zip(&self.norms) {
@@ -65,6 +66,7 @@ impl LaneRun<'_> {
         id: StageId,
         stage: &Stage,
         part: Range<usize>,
+        [prepared_len, partials_len]: [usize; 2],
         row: &mut [f32],
         gates: &mut [Vec<f64>],
     ) {
@@ -83,7 +85,6 @@ impl LaneRun<'_> {
         let ranges: Vec<Range<usize>> = chunks(images, chunk_len).collect();
 
         let mut arena = std::mem::take(&mut self.arena);
-        let [prepared_len, partials_len] = tail(plan, images);
         let values_len = arena.len().min(plan.schedule.elements_per_image * images);
         let (values, rest) = arena.split_at_mut(values_len);
         let (prepared, partials) = rest.split_at_mut(prepared_len);
