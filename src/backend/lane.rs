@@ -1,7 +1,8 @@
 //! A graph made ready to run: its slots of memory and its row of weight gradients.
 
 use crate::network::Network;
-use crate::plan::{Cost, Graph, ParameterRef, Schedule};
+use crate::ops::Cost;
+use crate::plan::{Graph, ParameterRef, Schedule};
 use std::collections::HashMap;
 
 /// Everything about one lane that does not change from step to step.

@@ -1,6 +1,26 @@
-//! Arithmetic of an operation.
+//! The cost model of a stage: FLOPs, and the bytes that it moves at least.
 
 use super::Operation;
+
+/// Work of one image. A multiply-add counts as two FLOPs. Bytes: every stage's inputs read once and outputs written once; weights, which all images share, do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    pub flops: u64,
+    pub bytes: u64,
+}
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { flops: self.flops + other.flops, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), |a, b| a + b)
+    }
+}
 
 impl Operation {
     /// FLOPs of the forward pass of one image: two a multiply-add, one a tap of a pool.
@@ -13,5 +33,54 @@ impl Operation {
             Self::Pool(_) => return (output.pixels() * output.channels * taps) as u64,
         };
         2 * (output.pixels() * multiply_adds) as u64
+    }
+}
+
+/// What a stage computes.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    Linear(Operation),
+    /// A sum of terms, some of them times a gate.
+    Node {
+        terms: u64,
+        gated: u64,
+    },
+    /// Average pool and classifier; the classifier's few products do not count.
+    Head,
+}
+
+/// A stage with the stored numbers, padding included, that one image has of its inputs and of its output.
+#[derive(Clone, Copy, Debug)]
+pub struct StageCost {
+    pub work: Work,
+    pub read: u64,
+    pub written: u64,
+    /// Whether it reads the network's input, whose gradient nobody wants.
+    pub from_image: bool,
+}
+
+impl StageCost {
+    /// At `element_bytes` a stored number.
+    pub fn forward(&self, element_bytes: u64) -> Cost {
+        Cost { flops: self.forward_flops(), bytes: (self.read + self.written) * element_bytes }
+    }
+
+    /// Inputs, output and output gradient are read, input gradients written; input and weight gradients cost a forward pass each.
+    pub fn backward(&self, element_bytes: u64) -> Cost {
+        let gradients = if self.from_image { 0 } else { self.read };
+        let products = match self.work {
+            Work::Linear(Operation::Pool(_)) | Work::Node { .. } => 1,
+            _ => 2 - u64::from(self.from_image),
+        };
+        let bytes = (self.read + 2 * self.written + gradients) * element_bytes;
+        Cost { flops: self.forward_flops() * products, bytes }
+    }
+
+    fn forward_flops(&self) -> u64 {
+        match &self.work {
+            Work::Linear(operation) => operation.flops(),
+            Work::Node { terms, gated } => self.written * (terms + gated),
+            Work::Head => self.read,
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! One place per operation: its parameters, shape rule, FLOPs and bytes, reference formula, and CPU kernel.
 
-#[cfg(test)]
-mod cases;
 pub mod convolution;
 mod cost;
 mod dense;
@@ -10,12 +8,11 @@ pub mod head;
 pub mod input;
 pub mod node;
 pub mod normalization;
-#[cfg(test)]
-mod plain;
 pub mod pool;
 pub mod sgd;
 mod window;
 
+pub use cost::{Cost, StageCost, Work};
 pub use window::Window;
 
 use crate::tensor::Shape;

@@ -6,6 +6,5 @@ mod graph;
 mod schedule;
 
 pub use build::{Choice, Gates, GraphBuilder};
-pub use cost::Cost;
 pub use graph::{GateRef, Graph, NormUse, ParameterRef, Stage, StageId, StageKind, Value, ValueId};
 pub use schedule::{Schedule, Slot, chunk_images};

@@ -12,14 +12,24 @@ pub struct Golden<T> {
     tensors: BTreeMap<String, Tensor>,
 }
 
+fn path(name: &str, extension: &str) -> PathBuf {
+    PathBuf::from(format!("{}/tests/goldens/{name}.{extension}", env!("CARGO_MANIFEST_DIR")))
+}
+
 impl<T: DeserializeOwned> Golden<T> {
     /// `tests/goldens/NAME.json` and `NAME.safetensors`.
     pub fn read(name: &str) -> Self {
-        let path =
-            |extension| PathBuf::from(format!("{}/tests/goldens/{name}.{extension}", env!("CARGO_MANIFEST_DIR")));
-        let text = std::fs::read_to_string(path("json")).expect("a golden description");
+        let text = std::fs::read_to_string(path(name, "json")).expect("a golden description");
         let description = serde_json::from_str(&text).expect("a description of this form");
-        Self { description, tensors: TensorFile::read(&path("safetensors")).expect("golden tensors").tensors }
+        Self { description, tensors: Golden::tensors(name).tensors }
+    }
+}
+
+impl Golden<()> {
+    /// `tests/goldens/NAME.safetensors`, described elsewhere.
+    pub fn tensors(name: &str) -> Self {
+        let file = TensorFile::read(&path(name, "safetensors")).expect("golden tensors");
+        Self { description: (), tensors: file.tensors }
     }
 }
 
@@ -31,6 +41,10 @@ impl<T> Golden<T> {
     /// The values of a tensor, in PyTorch's order.
     pub fn values<R: Real>(&self, name: &str) -> Vec<R> {
         self.get(name).values.iter_f64().map(R::from_f64).collect()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
     }
 
     /// The only value of a tensor.

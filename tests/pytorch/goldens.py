@@ -1,6 +1,6 @@
 """Writes the golden numbers of `tests/goldens/`: `python tests/pytorch/goldens.py [FOLDER]`.
 
-`stages.py` describes the contents of `stages.{json,safetensors}`, `networks.py` those of `zhang64_*.{json,safetensors}`.
+`stages.py` describes the contents of `stages.safetensors`, `networks.py` those of `zhang64_*.{json,safetensors}`.
 """
 
 import json
@@ -16,8 +16,7 @@ from stages import golden_stages
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "goldens"
 
 
-def write(folder, name, description, tensors):
-    (folder / f"{name}.json").write_text(json.dumps(description, indent=2) + "\n")
+def write(folder, name, tensors):
     path = folder / f"{name}.safetensors"
     save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, path)
     print(f"{path}: {len(tensors)} tensors, {path.stat().st_size:,} bytes")
@@ -28,11 +27,11 @@ def main():
     torch.set_num_threads(1)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    cases, tensors = golden_stages()
-    write(folder, "stages", {"cases": cases}, tensors)
+    write(folder, "stages", golden_stages())
     for name, description in NETWORKS.items():
         described, tensors = golden_network(description)
-        write(folder, name, described, tensors)
+        (folder / f"{name}.json").write_text(json.dumps(described, indent=2) + "\n")
+        write(folder, name, tensors)
         print(f"  margin {described['margin']:.1e}, seed {described['seed']}")
 
 

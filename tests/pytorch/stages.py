@@ -5,18 +5,7 @@ A stage takes one or more concatenated segments, each the raw output of its prod
     segments (each through its producer's batch normalization if `normalize`) -> [ReLU] -> linear operation
       -> [batch normalization with the statistics of the batch]
 
-`stages.json` describes every case:
-
-    name              prefix of its tensors
-    operation         convolution | depthwise_separable | max_pool | average_pool | node | head
-    batch, height, width          of the segments
-    segments          list of {channels, normalize, affine}; affine: the producer's normalization has a scale and shift
-    relu              whether a ReLU stands before the operation
-    kernel, stride, dilation, padding     (not for node and head)
-    output_channels   (of a head: classes)
-    normalize_output, affine_output       batch normalization behind the operation, and whether it has a scale and shift
-    epsilon           of all its normalizations
-
+The table of cases is `tests/cases.toml`, which describes its columns; those with `pytorch = true` are computed here,
 and `stages.safetensors` holds its tensors (NCHW, PyTorch's layout of weights). Given, in F32, which is exact (everything given is drawn in f32 and
 then computed with in f64):
 
@@ -42,7 +31,9 @@ expected, in F64:
 Except in `max_pool_ties` and `max_pool_normalized_ties`, inputs of ReLUs and windows of max-pools stay away from ties by `MARGIN`.
 """
 
+import tomllib
 import zlib
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -50,86 +41,38 @@ from torch.nn import functional
 
 from ties import pool_margin, relu_margin
 
-EPSILON = 1e-5
 MARGIN = 1e-4
 
+TABLE = tomllib.loads((Path(__file__).resolve().parent.parent / "cases.toml").read_text())
+EPSILON = TABLE["epsilon"]
+LINEAR = ("convolution", "depthwise_separable", "max_pool", "average_pool")
 
-def segment(channels, normalize=True, affine=False):
-    return {"channels": channels, "normalize": normalize, "affine": affine}
+
+def segment(text):
+    channels, _, normalization = text.partition(" ")
+    return {"channels": int(channels), "normalize": normalization != "stored", "affine": normalization == "affine"}
 
 
-def case(name, operation, segments, batch=3, height=7, width=5, relu=False, **rest):
+def complete(row):
+    """A row of the table with its defaults."""
+    kernel, dilation = row.get("kernel", 1), row.get("dilation", 1)
+    normalization = row.get("normalization", "plain") if row["operation"] in LINEAR else "none"
     return {
-        "name": name,
-        "operation": operation,
-        "batch": batch,
-        "height": height,
-        "width": width,
-        "segments": segments,
-        "relu": relu,
-        **rest,
-        "epsilon": EPSILON,
+        "batch": 3,
+        "relu": False,
+        "kernel": kernel,
+        "stride": 1,
+        "dilation": dilation,
+        "padding": dilation * (kernel // 2),
+        "ties": False,
+        **row,
+        "normalization": normalization,
+        "segments": [segment(text) for text in row["segments"]],
     }
 
 
-def windowed(name, operation, segments, kernel, stride=1, dilation=1, output_channels=None, padding=None, **rest):
-    channels = sum(segment["channels"] for segment in segments)
-    rest.setdefault("relu", operation in ("convolution", "depthwise_separable"))
-    rest.setdefault("normalize_output", True)
-    rest.setdefault("affine_output", False)
-    return case(
-        name,
-        operation,
-        segments,
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        padding=dilation * (kernel // 2) if padding is None else padding,
-        output_channels=output_channels or channels,
-        **rest,
-    )
-
-
 def table_of_cases():
-    one, two, image = [segment(12)], [segment(12), segment(12)], [segment(3, normalize=False)]
-    separable = "depthwise_separable"
-    return [
-        windowed("convolution_1x1", "convolution", [segment(8)], 1, output_channels=16),
-        windowed("convolution_1x1_two_segments", "convolution", two, 1, output_channels=12),
-        windowed("convolution_1x1_affine_producer", "convolution", [segment(12, affine=True)], 1, output_channels=8),
-        windowed("convolution_1x1_stored_node", "convolution", [segment(8), segment(8, normalize=False)], 1, output_channels=8),
-        windowed("convolution_1x1_stride_2", "convolution", one, 1, stride=2, output_channels=20),
-        windowed("convolution_3x3", "convolution", one, 3, output_channels=12),
-        windowed("convolution_3x3_image", "convolution", image, 3, output_channels=20, relu=False, affine_output=True),
-        windowed("convolution_3x3_stem", "convolution", [segment(20, affine=True)], 3, output_channels=20, relu=False, affine_output=True),
-        windowed("convolution_3x3_stride_2", "convolution", one, 3, stride=2, output_channels=16),
-        windowed("convolution_3x3_stride_2_even", "convolution", [segment(8)], 3, stride=2, output_channels=16, height=8, width=6),
-        windowed("convolution_3x3_not_normalized", "convolution", [segment(4, normalize=False)], 3, output_channels=5, normalize_output=False),
-        windowed("separable_3x3", separable, one, 3),
-        windowed("separable_3x3_8_channels", separable, [segment(8)], 3, height=8, width=8),
-        windowed("separable_3x3_one_pixel", separable, [segment(8)], 3, batch=5, height=1, width=1),
-        windowed("separable_3x3_stride_2", separable, one, 3, stride=2, batch=5),
-        windowed("separable_3x3_two_segments", separable, two, 3, output_channels=12, affine_output=True),
-        windowed("separable_5x5", separable, one, 5),
-        windowed("separable_5x5_stride_2", separable, one, 5, stride=2, output_channels=8, height=8, width=7),
-        windowed("dilated_3x3", separable, one, 3, dilation=2),
-        windowed("dilated_3x3_stride_2", separable, one, 3, stride=2, dilation=2),
-        windowed("dilated_5x5", separable, one, 5, dilation=2),
-        windowed("dilated_5x5_wide", separable, [segment(4)], 5, dilation=2, batch=3, height=9, width=17),
-        windowed("dilated_5x5_stride_2", separable, one, 5, stride=2, dilation=2),
-        windowed("max_pool", "max_pool", one, 3),
-        windowed("max_pool_stride_2", "max_pool", one, 3, stride=2),
-        windowed("max_pool_ties", "max_pool", [segment(12, normalize=False)], 3),
-        windowed("max_pool_normalized_ties", "max_pool", one, 3),
-        windowed("average_pool", "average_pool", one, 3),
-        windowed("average_pool_stride_2", "average_pool", one, 3, stride=2),
-        windowed("average_pool_not_normalized", "average_pool", [segment(4), segment(4, normalize=False)], 3, normalize_output=False),
-        windowed("average_pool_2x2", "average_pool", [segment(8, normalize=False)], 2, stride=2, padding=0, normalize_output=False, height=8, width=6),
-        case("node", "node", [segment(12), segment(12)], output_channels=12),
-        case("node_three_gates", "node", [segment(12), segment(12, normalize=False), segment(12)], output_channels=12),
-        case("head", "head", [segment(12), segment(12, normalize=False)], batch=5, output_channels=10),
-        case("head_normalized_relu", "head", [segment(16, affine=True)], batch=4, relu=True, output_channels=7),
-    ]
+    return [complete(row) for row in TABLE["cases"] if row.get("pytorch")]
 
 
 def given(case, attempt):
@@ -139,7 +82,7 @@ def given(case, attempt):
     def normal(*shape, scale=1.0, shift=0.0):
         return torch.from_numpy((scale * random.randn(*shape) + shift).astype(np.float32).astype(np.float64))
 
-    batch, size, outputs = case["batch"], (case["height"], case["width"]), case["output_channels"]
+    batch, size, outputs = case["batch"], case["size"], case["outputs"]
     inputs = sum(segment["channels"] for segment in case["segments"])
     tensors = {}
     for index, segment in enumerate(case["segments"]):
@@ -148,7 +91,7 @@ def given(case, attempt):
         spread = np.exp(0.5 * random.randn(channels))[:, None, None]
         offset = random.randn(channels)[:, None, None]
         tensors[f"input.{index}"] = normal(batch, channels, *size, scale=spread, shift=offset)
-        if case["name"].endswith("ties"):
+        if case["ties"]:
             tensors[f"input.{index}"] = torch.from_numpy(random.randint(-2, 3, (batch, channels, *size)).astype(np.float64))
         if segment["affine"]:
             tensors[f"input_gamma.{index}"] = normal(channels, scale=0.3, shift=1.0)
@@ -166,7 +109,7 @@ def given(case, attempt):
         tensors["weight.0"] = normal(outputs, inputs, scale=0.5)
         tensors["bias"] = normal(outputs, scale=0.3)
         tensors["labels"] = torch.from_numpy(random.randint(0, outputs, batch).astype(np.int64))
-    if case.get("affine_output"):
+    if case["normalization"] == "affine":
         tensors["gamma"] = normal(outputs, scale=0.3, shift=1.0)
         tensors["beta"] = normal(outputs, scale=0.3)
     if kind != "head":
@@ -236,12 +179,12 @@ def compute(case, tensors):
             correct = (logits.argmax(1) == tensors["labels"]).sum()
             expected |= {"pooled": pooled, "logits": logits, "loss": loss.reshape(1), "correct": correct.reshape(1)}
         else:
-            if kind == "max_pool" and not case["name"].endswith("ties"):
+            if kind == "max_pool" and not case["ties"]:
                 margin = pool_margin(x, case["stride"])[0]
             weights = [leaves[name] for name in ("weight.0", "weight.1") if name in leaves]
             raw = output = linear_operation(case, x, weights)
             expected["raw"] = raw
-            if case["normalize_output"]:
+            if case["normalization"] != "none":
                 expected["mean"], expected["variance"] = statistics(raw)
                 output = expected["normalized"] = normalize(raw, leaves.get("gamma"), leaves.get("beta"))
             output.backward(tensors["output_gradient"])
@@ -255,9 +198,9 @@ def compute(case, tensors):
 
 
 def golden_stages():
-    """The table of cases and all tensors by name."""
-    cases, everything = table_of_cases(), {}
-    for case in cases:
+    """All tensors by name."""
+    everything = {}
+    for case in table_of_cases():
         for attempt in range(1000):
             tensors = given(case, attempt)
             expected, margin = compute(case, tensors)
@@ -269,4 +212,4 @@ def golden_stages():
             everything[f"{case['name']}/{name}"] = tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in expected.items():
             everything[f"{case['name']}/{name}"] = tensor
-    return cases, everything
+    return everything

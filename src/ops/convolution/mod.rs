@@ -2,5 +2,3 @@
 
 pub mod cpu;
 pub mod reference;
-#[cfg(test)]
-mod tests;

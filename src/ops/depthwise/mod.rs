@@ -3,8 +3,6 @@
 pub mod cpu;
 mod filter;
 pub mod reference;
-#[cfg(test)]
-mod tests;
 mod weights;
 
 pub(crate) use filter::Filter;

@@ -1,36 +1,52 @@
 //! Stages composed from the reference's formulas. Feature maps are not padded.
 
-use crate::case::{Case, Channels, Found, Given, Kind, gradient_name};
-use crosstalk::network::Segments;
-use crosstalk::ops::{convolution, depthwise, head, node, normalization, pool};
+use crate::case::{Case, Kind, Normalization};
+use crate::channels::Channels;
+use crate::found::{Found, gradient_name};
+use crate::given::Given;
+use crosstalk::ops::{Operation, convolution, depthwise, head, node, normalization, pool};
 
-pub fn run(given: &Given) -> Found {
+/// `accumulate`: input gradients are added to the inputs themselves.
+pub fn run(given: &Given, accumulate: bool) -> Found {
     let case = given.case;
     let mut found = Found::default();
-    let seen: Vec<Vec<f64>> = (0..case.segments.len()).map(|index| segment(given, index, &mut found)).collect();
+    let inputs: Vec<Producer> = (0..case.segments.len()).map(|index| Producer::new(given, index, &mut found)).collect();
     let gradients = match case.operation {
-        Kind::Node => sum(given, &seen, &mut found),
-        _ => concatenated(given, &seen, &mut found),
+        Kind::Node => sum(given, &inputs, &mut found),
+        _ => concatenated(given, &inputs, &mut found),
     };
-    for (index, (gradient, segment)) in gradients.iter().zip(&case.segments).enumerate() {
-        if !case.is_image() {
-            let channels = Channels::plain(segment.channels);
-            found.maps(format!("input_gradient.{index}"), case.input(), &channels, gradient);
+    for (index, (input, mut gradient)) in inputs.iter().zip(gradients).enumerate() {
+        if accumulate {
+            gradient.iter_mut().zip(&input.raw).for_each(|(gradient, start)| *gradient += start);
+        }
+        if !case.image {
+            found.maps(format!("input_gradient.{index}"), case.input(), &input.channels, &gradient);
         }
     }
     found
 }
 
-/// A segment as the stage sees it.
-fn segment(given: &Given, index: usize, found: &mut Found) -> Vec<f64> {
-    let segment = &given.case.segments[index];
-    let y = given.maps(&format!("input.{index}"), &Channels::plain(segment.channels));
-    if !segment.normalize {
-        return y;
+/// What a stage reads.
+struct Producer {
+    channels: Channels,
+    raw: Vec<f64>,
+    seen: Vec<f64>,
+}
+
+impl Producer {
+    fn new(given: &Given, index: usize, found: &mut Found) -> Self {
+        let segment = &given.case.segments[index];
+        let channels = Channels::plain(segment.channels);
+        let raw: Vec<f64> = given.maps(&format!("input.{index}"), &channels);
+        if segment.normalization == Normalization::None {
+            return Self { channels, seen: raw.clone(), raw };
+        }
+        let affine = segment.normalization == Normalization::Affine;
+        let affine = affine.then(|| ["gamma", "beta"].map(|name| given.vector(&format!("input_{name}.{index}"))));
+        let names = [format!("input_mean.{index}"), format!("input_variance.{index}")];
+        let (seen, ..) = normalize(given.case, &raw, segment.channels, affine.as_ref(), names, found);
+        Self { channels, raw, seen }
     }
-    let names = [format!("input_mean.{index}"), format!("input_variance.{index}")];
-    let affine = segment.affine.then(|| ["gamma", "beta"].map(|name| given.vector(&format!("input_{name}.{index}"))));
-    normalize(given.case, &y, segment.channels, affine.as_ref(), names, found).0
 }
 
 /// A feature map, normalized by its own statistics; the mean and the variance.
@@ -51,12 +67,12 @@ fn normalize(
     (z, mean, variance)
 }
 
-fn sum(given: &Given, seen: &[Vec<f64>], found: &mut Found) -> Vec<Vec<f64>> {
+fn sum(given: &Given, inputs: &[Producer], found: &mut Found) -> Vec<Vec<f64>> {
     let shape = given.case.output();
     let channels = Channels::plain(shape.channels);
     let gates: Vec<f64> = given.vector("gate");
     let dout = given.maps("output_gradient", &channels);
-    let terms: Vec<(&[f64], f64)> = seen.iter().map(Vec::as_slice).zip(gates.iter().copied()).collect();
+    let terms: Vec<(&[f64], f64)> = inputs.iter().map(|input| &input.seen[..]).zip(gates.iter().copied()).collect();
     found.maps("raw", shape, &channels, &node::reference::forward(&terms, dout.len()));
     let (dterms, dgates): (Vec<Vec<f64>>, Vec<f64>) =
         terms.iter().map(|(term, gate)| node::reference::backward(term, *gate, &dout)).unzip();
@@ -65,18 +81,21 @@ fn sum(given: &Given, seen: &[Vec<f64>], found: &mut Found) -> Vec<Vec<f64>> {
 }
 
 /// A stage on the concatenation of its segments; their gradients.
-fn concatenated(given: &Given, seen: &[Vec<f64>], found: &mut Found) -> Vec<Vec<f64>> {
+fn concatenated(given: &Given, inputs: &[Producer], found: &mut Found) -> Vec<Vec<f64>> {
     let case = given.case;
     let channels: Vec<usize> = case.segments.iter().map(|segment| segment.channels).collect();
     let before: Vec<f64> = (0..case.batch * case.input().pixels())
         .flat_map(|pixel| {
-            let part = move |(values, count): (&Vec<f64>, &usize)| values[pixel * count..][..*count].to_vec();
-            seen.iter().zip(&channels).flat_map(part)
+            let part = move |(input, count): (&Producer, &usize)| input.seen[pixel * count..][..*count].to_vec();
+            inputs.iter().zip(&channels).flat_map(part)
         })
         .collect();
     let passes = |x: f64| !case.relu || x > 0.0;
     let x: Vec<f64> = before.iter().map(|x| if passes(*x) { *x } else { 0.0 }).collect();
-    let mut dx = if case.operation == Kind::Head { classify(given, &x, found) } else { operate(given, &x, found) };
+    let mut dx = match case.linear() {
+        Some(operation) => operate(given, operation, &x, found),
+        None => classify(given, &x, found),
+    };
     dx.iter_mut().zip(&before).for_each(|(d, x)| *d = if passes(*x) { *d } else { 0.0 });
     let mut start = 0;
     let split = channels.iter().map(|count| {
@@ -87,32 +106,32 @@ fn concatenated(given: &Given, seen: &[Vec<f64>], found: &mut Found) -> Vec<Vec<
     split.collect()
 }
 
-fn operate(given: &Given, x: &[f64], found: &mut Found) -> Vec<f64> {
-    let (case, shape) = (given.case, given.case.output());
+fn operate(given: &Given, operation: Operation, x: &[f64], found: &mut Found) -> Vec<f64> {
+    let (case, shape) = (given.case, operation.output());
     let channels = Channels::plain(shape.channels);
-    let names = case.weights(Segments::features(vec![case.input().channels]));
+    let names = case.weights();
     let weights: Vec<Vec<f64>> = names.iter().map(|(name, _)| given.vector(name)).collect();
-    let raw = match case.operation {
-        Kind::Convolution => convolution::reference::forward(&case.convolution(), x, &weights[0]),
-        Kind::DepthwiseSeparable => {
-            depthwise::reference::forward(&case.depthwise_separable(), x, &weights[0], &weights[1])
-        }
-        _ => pool::reference::forward(&case.pool(), x),
+    let raw = match &operation {
+        Operation::Convolution(op) => convolution::reference::forward(op, x, &weights[0]),
+        Operation::DepthwiseSeparable(op) => depthwise::reference::forward(op, x, &weights[0], &weights[1]),
+        Operation::Pool(op) => pool::reference::forward(op, x),
     };
     found.maps("raw", shape, &channels, &raw);
     let dz = given.maps("output_gradient", &channels);
-    let dy = if case.normalize_output { through_normalization(given, &raw, &dz, found) } else { dz };
-    let (dx, gradients) = match case.operation {
-        Kind::Convolution => {
-            let (dx, dw) = convolution::reference::backward(&case.convolution(), x, &weights[0], &dy);
+    let dy = match case.normalization() {
+        Normalization::None => dz,
+        _ => through_normalization(given, &raw, &dz, found),
+    };
+    let (dx, gradients) = match &operation {
+        Operation::Convolution(op) => {
+            let (dx, dw) = convolution::reference::backward(op, x, &weights[0], &dy);
             (dx, vec![dw])
         }
-        Kind::DepthwiseSeparable => {
-            let op = case.depthwise_separable();
-            let (dx, depthwise, pointwise) = depthwise::reference::backward(&op, x, &weights[0], &weights[1], &dy);
+        Operation::DepthwiseSeparable(op) => {
+            let (dx, depthwise, pointwise) = depthwise::reference::backward(op, x, &weights[0], &weights[1], &dy);
             (dx, vec![depthwise, pointwise])
         }
-        _ => (pool::reference::backward(&case.pool(), x, &dy), Vec::new()),
+        Operation::Pool(op) => (pool::reference::backward(op, x, &dy), Vec::new()),
     };
     for ((name, layout), gradient) in names.iter().zip(gradients) {
         found.insert(gradient_name(name), layout.shape(), gradient);
@@ -122,14 +141,15 @@ fn operate(given: &Given, x: &[f64], found: &mut Found) -> Vec<f64> {
 
 fn through_normalization(given: &Given, raw: &[f64], dz: &[f64], found: &mut Found) -> Vec<f64> {
     let (case, shape) = (given.case, given.case.output());
-    let affine = case.affine_output.then(|| ["gamma", "beta"].map(|name| given.vector(name)));
+    let affine =
+        (case.normalization() == Normalization::Affine).then(|| ["gamma", "beta"].map(|name| given.vector(name)));
     let names = ["mean".to_owned(), "variance".to_owned()];
     let (z, mean, variance) = normalize(case, raw, shape.channels, affine.as_ref(), names, found);
     let channels = Channels::plain(shape.channels);
     found.maps("normalized", shape, &channels, &z);
     let gamma = affine.as_ref().map(|[gamma, _]| gamma.as_slice());
     let (dy, dgamma, dbeta) = normalization::reference::backward(raw, &mean, &variance, case.epsilon, gamma, dz);
-    if case.affine_output {
+    if affine.is_some() {
         found.vector("gamma_gradient", &channels, &dgamma);
         found.vector("beta_gradient", &channels, &dbeta);
     }
@@ -138,7 +158,7 @@ fn through_normalization(given: &Given, raw: &[f64], dz: &[f64], found: &mut Fou
 
 fn classify(given: &Given, x: &[f64], found: &mut Found) -> Vec<f64> {
     let (case, labels) = (given.case, given.labels());
-    let (input, classes) = (case.input(), case.output_channels);
+    let (input, classes) = (case.input(), case.output().channels);
     let [weights, bias]: [Vec<f64>; 2] = ["weight.0", "bias"].map(|name| given.vector(name));
     let forward = head::reference::forward(x, input.pixels(), input.channels, &weights, &bias, &labels);
     let (dx, dweights, dbias) = head::reference::backward(&forward, input.pixels(), &weights, &labels);
