@@ -101,8 +101,8 @@ pub fn table() -> Vec<Case> {
         epsilon: f64,
         cases: Vec<Case>,
     }
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases.toml")).expect("the table");
-    let Table { epsilon, cases } = toml::from_str(&text).expect("a table of this form");
+    let text = include_str!("../cases.toml");
+    let Table { epsilon, cases } = toml::from_str(text).expect("a table of this form");
     cases.into_iter().map(|case| Case { epsilon, ..case }).collect()
 }
 
