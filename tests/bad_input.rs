@@ -105,6 +105,65 @@ fn numbers_beyond_what_can_be_held_are_refused_before_they_take_all_memory() {
     }
 }
 
+/// Large feature maps and few parameters; the images of [`with_large_images`].
+#[cfg(target_os = "linux")]
+const LARGE: &str = r#"
+name = "large"
+precision = "f64"
+steps = 1
+network = { space = "zhang64", channels = 128, cells = 1 }
+data = { source = "cifar10:images.bin", batch = 2, train_images = 4, evaluation_images = 3000 }
+evaluation = { at_end = false, batch = 3000 }
+"#;
+
+/// A workshop with `large.toml` and the images that it names, which are all zero.
+#[cfg(target_os = "linux")]
+fn with_large_images() -> Workshop {
+    // The last tenth is held out.
+    const IMAGES: usize = 30_000;
+    let shop = Workshop::new();
+    std::fs::write(shop.path("large.toml"), LARGE).expect("a file");
+    std::fs::write(shop.path("images.bin"), vec![0; 3073 * IMAGES]).expect("a file");
+    shop
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_planned_to_take_more_memory_than_there_is_is_refused_before_it_begins() {
+    let shop = Workshop::new();
+    let told = |remedy| ["error: the plan takes ", " MiB of memory, but ", " MiB are available; lower ", remedy];
+    let begun = std::time::Instant::now();
+    let batch = told("data.batch, network.channels, step.lanes, replicas or --threads");
+    for batch_size in [100_000_000_u32, u32::MAX] {
+        let large = format!("small.toml --set data.order=file --set data.batch={batch_size}");
+        not_begun(&shop, &large, &batch);
+        not_begun(&shop, &format!("{large} --set precision=f64"), &batch);
+        not_begun(&shop, &format!("{large} --set evaluation.at_end=false --set network.channels=128"), &batch);
+    }
+    let many = "small.toml --set step.children=uniform --set step.order=lexicographic --set step.lanes=65536 --set data.order=file --set data.batch=1000";
+    let pixels = told("data.batch, step.lanes or replicas");
+    not_begun(&shop, &format!("{many} --set step.minibatch=independent --set replicas=500"), &pixels);
+    assert!(begun.elapsed().as_secs() < 60, "the refusals took {:?}", begun.elapsed());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn evaluations_and_measurements_too_large_for_the_memory_are_refused_and_leave_nothing() {
+    let shop = with_large_images();
+    let told = [
+        "error: the plan takes ",
+        " MiB of memory, but ",
+        " MiB are available; lower evaluation.batch (for `recalibrated` data.batch) or evaluate fewer children",
+    ];
+    not_begun(&shop, "large.toml --set evaluation.at_end=true", &told);
+    not_begun(&shop, "large.toml --set interference.children=all", &told);
+    shop.run("train large.toml --out run");
+    let before = (files(&shop.path("run")), names(&shop.path("run")));
+    refused(&shop, "eval run", &told);
+    refused(&shop, "interfere run --children all --norm batch", &told);
+    assert_eq!((files(&shop.path("run")), names(&shop.path("run"))), before);
+}
+
 #[test]
 fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
     let shop = Workshop::new();
@@ -200,6 +259,15 @@ fn a_checkpoint_that_is_truncated_or_changed_is_named() {
     for command in commands {
         refused(&shop, command, &["replica-0.safetensors", "was changed or is damaged"]);
     }
+    // Its weights with a preset's training: the same; in another precision too.
+    for options in ["", "--set precision=f64", "--set network.sharing=all --set replicas=2"] {
+        not_begun(
+            &shop,
+            &format!("small.toml --from run {options}"),
+            &["replica-0.safetensors", "was changed or is damaged"],
+        );
+    }
+    refused(&shop, "eval run --device reference", &["replica-0.safetensors", "was changed or is damaged"]);
     refused(&shop, "eval small.toml", &["small.toml is truncated or not a .safetensors file"]);
     refused(&shop, "eval nowhere", &["cannot read nowhere", "check the path"]);
     refused(&shop, "weights inspect small.toml", &["small.toml is truncated or not a .safetensors file"]);

@@ -195,6 +195,46 @@ fn a_changed_loss_or_accuracy_is_reported_with_its_step() {
 }
 
 #[test]
+fn accuracies_of_four_digits_agree_but_one_image_more_does_not() {
+    let rounded = |file: &str, column: usize| {
+        let text = std::fs::read_to_string(committed(ALL_PARTS).join(file)).expect("a text file");
+        let line = |(number, line): (usize, &str)| {
+            let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+            if number > 0 {
+                cells[column] = format!("{:.4}", cells[column].parse::<f64>().expect("a number"));
+            }
+            cells.join(",") + "\n"
+        };
+        text.lines().enumerate().map(line).collect::<String>()
+    };
+    let (steps, evaluation) = (rounded("steps.csv", 3), rounded("eval.csv", 3));
+    assert!(steps.contains(",0.4286\n"), "{steps}");
+    let trace = Copied::of(ALL_PARTS).write("steps.csv", &steps).write("eval.csv", &evaluation);
+    trace.shop.run("replay trace");
+    // One of 360 images more.
+    let old = cell(&trace, "eval.csv", 2, 3);
+    let new = format!("{:.4}", old.parse::<f64>().expect("a number") + 1.0 / 360.0);
+    let trace = trace.replace("eval.csv", &format!(",{old},"), &format!(",{new},"));
+    assert_lines(&trace.differs(""), &["First evaluation whose accuracy differs: child 111, "]);
+}
+
+#[test]
+fn mini_batches_listed_beside_file_order_must_be_those_of_file_order() {
+    let images = |step: usize| (0..16).map(move |position| (step * 16 + position) % 500);
+    let rows = |(step, position, image): (usize, usize, usize)| format!("{step},{position},{image}\n");
+    let listed = (0..50).flat_map(|step| images(step).enumerate().map(move |(at, image)| (step, at, image)));
+    let table = "step,position,image\n".to_owned() + &listed.map(rows).collect::<String>();
+    let trace = Copied::of("zhang64-decay").write("batches.csv", &table);
+    trace.shop.run("replay trace --only steps");
+    let told =
+        ["batches.csv: step 31 has other images than file order", "data.order = \"explicit\"", "remove the file"];
+    let trace = trace.replace("batches.csv", "31,4,0\n", "31,4,7\n");
+    trace.assert_refused(&told);
+    let trace = trace.replace("batches.csv", "31,4,7\n", "").replace("batches.csv", "31,5,", "31,4,");
+    trace.assert_refused(&["batches.csv: ", "step 31 has no position 5"]);
+}
+
+#[test]
 fn another_child_or_image_changes_every_later_step() {
     let trace = Copied::of(ALL_PARTS).replace("steps.csv", "2,431,", "2,432,");
     assert!(trace.differs("--only steps").contains("First step whose loss differs: step 2, child 432: "));
@@ -311,6 +351,18 @@ fn what_trace_toml_must_not_or_must_say_is_named() {
     ] {
         changed(old, new).assert_refused(&places);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trace_too_large_for_the_memory_is_refused_before_it_is_trained() {
+    let trace = Copied::of("zhang64-decay").replace("trace.toml", "batch = 16", "batch = 100000000");
+    for arguments in ["", "--only steps", "--device cpu --only final"] {
+        let error = trace.refused(arguments);
+        assert!(error.starts_with("error: the plan takes ") && error.contains("; lower data.batch, "), "{error}");
+    }
+    // Evaluations alone have mini-batches of their own.
+    trace.shop.run("replay trace --device cpu --only evaluation");
 }
 
 #[test]

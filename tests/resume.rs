@@ -6,6 +6,7 @@ use common::command::{Recorded, Workshop};
 use crosstalk::records::{InterferenceRecord, Journal, Record, StepRecord};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
+use crosstalk::tensors::TensorFile;
 use crosstalk::train::newest_checkpoint;
 use std::io::Read;
 use std::path::Path;
@@ -234,10 +235,37 @@ fn another_instruction_set_is_refused() {
         let error = shop.refused(&format!("train --resume stopped --simd {second}"));
         assert!(error.contains(&format!("was written by cpu {first} f32")), "{error}");
         assert!(error.contains(&format!("cpu {second} f32")) && error.contains("--simd"), "{error}");
+        assert!(error.contains("leave out --device and --simd"), "{error}");
+        let error = shop.refused("train --resume stopped --device reference");
+        assert!(error.contains("this would go on with reference f64"), "{error}");
         assert_eq!(std::fs::read(shop.path("stopped/steps.journal")).expect("a journal"), before);
         shop.run(&format!("train --resume stopped --simd {first} --threads 3"));
         assert_same(&shop.recorded("stopped"), &whole);
     }
+}
+
+#[test]
+fn a_run_goes_on_with_the_instruction_set_or_the_backend_that_it_began_with() {
+    for options in ["--simd portable", "--device reference --set network.cells=1 --set data.batch=8"] {
+        let shop = Workshop::new();
+        let whole = stopped_run(&shop, &format!("{LONG} {options}"));
+        shop.run("train --resume stopped");
+        assert_same(&shop.recorded("stopped"), &whole);
+    }
+}
+
+#[test]
+fn an_instruction_set_that_this_processor_lacks_is_named() {
+    let shop = Workshop::new();
+    stopped_run(&shop, LONG);
+    let newest = newest_checkpoint(&shop.path("stopped")).expect("a folder").expect("a checkpoint");
+    let checkpoint = newest.join("replica-0.safetensors");
+    let mut file = TensorFile::read(&checkpoint).expect("a checkpoint");
+    file.metadata.insert("arithmetic".to_owned(), "cpu avx1024 f32".to_owned());
+    file.write(&checkpoint).expect("a file");
+    let error = shop.refused("train --resume stopped");
+    let told = "error: the run in stopped cannot go on here: it began with avx1024, which this processor lacks; resume it on one";
+    assert!(error.starts_with(told) && error.lines().count() == 1, "{error}");
 }
 
 #[test]

@@ -37,6 +37,29 @@ pub trait DeviceTask: Send {
 }
 
 impl DeviceArguments {
+    /// Takes from the arithmetic that a run recorded (`cpu LEVEL f32`, `reference f64`) what was not given, so that the run goes on
+    /// with the same bits. What was given stays, for the run to compare.
+    ///
+    /// # Errors
+    /// An instruction set that is not among the available ones.
+    pub fn adopt(&mut self, recorded: &str, available: &[Level]) -> anyhow::Result<()> {
+        let mut words = recorded.split(' ');
+        let on_cpu = words.next() == Some("cpu");
+        if self.device == Device::Auto {
+            self.device = if on_cpu { Device::Cpu } else { Device::Reference };
+        }
+        if let (Device::Cpu, true, None, Some(name)) = (self.device, on_cpu, self.simd, words.next()) {
+            let level = available.iter().find(|level| level.to_string() == name);
+            let lacking = || {
+                format!(
+                    "it began with {name}, which this processor lacks; resume it on one that has it, or start from its weights with --from"
+                )
+            };
+            self.simd = Some(*level.with_context(lacking)?);
+        }
+        Ok(())
+    }
+
     /// Runs a task on the chosen device, in a pool of the chosen number of threads.
     pub fn run<T: DeviceTask>(&self, precision: Precision, task: T) -> anyhow::Result<T::Output> {
         if self.threads == Some(0) {
@@ -61,5 +84,41 @@ impl DeviceArguments {
                 task.run(Cpu::new(level))
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        device: DeviceArguments,
+    }
+
+    /// `adopt` with these arguments on a processor of these levels: the level, or the error.
+    fn adopted(arguments: &[&str], recorded: &str, available: &[Level]) -> Result<Option<Level>, String> {
+        let parsed = CommandLine::try_parse_from([&["program"], arguments].concat());
+        let mut device = parsed.map_err(|error| error.to_string())?.device;
+        device.adopt(recorded, available).map_err(|error| error.to_string())?;
+        Ok(device.simd)
+    }
+
+    #[test]
+    fn a_recorded_level_is_taken_unless_another_is_given() {
+        let all = [Level::Portable, Level::Avx2, Level::Avx512];
+        assert_eq!(adopted(&[], "cpu avx2 f32", &all), Ok(Some(Level::Avx2)));
+        assert_eq!(adopted(&["--device", "cpu"], "cpu portable f32", &all), Ok(Some(Level::Portable)));
+        assert_eq!(adopted(&["--simd", "avx512"], "cpu avx2 f32", &all), Ok(Some(Level::Avx512)));
+        assert_eq!(adopted(&[], "reference f64", &all), Ok(None));
+        assert_eq!(adopted(&["--device", "reference"], "cpu avx2 f32", &all), Ok(None));
+    }
+
+    #[test]
+    fn a_recorded_level_that_the_processor_lacks_is_refused_by_name() {
+        let error = adopted(&[], "cpu avx512 f32", &[Level::Portable, Level::Avx2]).expect_err("a refusal");
+        assert!(error.contains("avx512, which this processor lacks; resume it on one that has it"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use super::results::ranking;
 use crate::backend::Executor;
 use crate::records::write_parquet;
 use crate::train::config::NormRegime;
-use crate::train::{Checkpoint, Evaluator};
+use crate::train::{Checkpoint, Evaluator, Workload};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +56,7 @@ impl DeviceTask for Eval {
         let trainer = trainer_at(&self.checkpoint, executor)?;
         let setup = &trainer.setup;
         let evaluator = Evaluator::new(setup, setup.children(&self.children)?);
+        trainer.check_memory(&Workload::evaluation(&evaluator, &self.norms))?;
         let replica = &trainer.replicas[0];
         let mut rows = Vec::new();
         for norm in &self.norms {

@@ -8,7 +8,7 @@ use crate::records::write_parquet;
 use crate::report::{HeatMap, Table, heat_map};
 use crate::study::{Interference, Measure, measure};
 use crate::train::config::NormRegime;
-use crate::train::{Checkpoint, Evaluator, Trainer};
+use crate::train::{Checkpoint, Evaluator, Trainer, Workload};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -86,6 +86,7 @@ pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurem
     let setup = trainer.setup.clone();
     let evaluator = Evaluator::new(&setup, setup.children(what.children)?);
     let norms = if what.norms.is_empty() { &setup.config.evaluation.norm } else { what.norms };
+    trainer.check_memory(&Workload::interference(trainer, &evaluator, norms))?;
     let progress = bar(evaluator.children.len() as u64, "children stepped");
     let mut interference = measure(trainer, 0, &evaluator, norms, &mut |rows| progress.set_position(rows as u64))?;
     progress.finish_and_clear();

@@ -5,11 +5,13 @@ use super::interfere::{Measurement, ResultFile, measure_and_report};
 use super::progress::TrainingBar;
 use super::results::ranking;
 use crate::backend::Executor;
+use crate::backend::cpu::Cpu;
 use crate::data::Source;
 use crate::network::Sharing;
+use crate::simd::Level;
 use crate::space::Space;
 use crate::train::config::{self, ChildOrder, RateSchedule, RunConfig, StartConfig, StepChildren};
-use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, peak_bytes};
+use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, Workload, peak_bytes};
 use anyhow::{Context, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ pub struct TrainArguments {
     /// from the weights of any .safetensors file with official names.
     #[arg(long, value_name = "CHECKPOINT")]
     from: Option<PathBuf>,
-    /// Go on with a run that was stopped.
+    /// Go on with a run that was stopped, on the backend and instruction set that it began with.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "children", "steps", "from", "out"])]
     resume: Option<PathBuf>,
     /// Run folder; it must not exist. `runs/NAME` unless given, then `runs/NAME-2` ...
@@ -50,11 +52,18 @@ pub struct TrainArguments {
     device: DeviceArguments,
 }
 
-pub fn run(arguments: TrainArguments) -> anyhow::Result<ExitCode> {
+pub fn run(mut arguments: TrainArguments) -> anyhow::Result<ExitCode> {
     let config = match &arguments.resume {
-        Some(folder) => Run::<crate::backend::cpu::Cpu>::config(folder)?,
+        Some(folder) => Run::<Cpu>::config(folder)?,
         None => resolve(&arguments)?,
     };
+    if let Some(folder) = &arguments.resume {
+        ensure!(!Run::<Cpu>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
+        if let Some(recorded) = Run::<Cpu>::recorded_arithmetic(folder)? {
+            let adopted = arguments.device.adopt(&recorded, &Level::available());
+            adopted.with_context(|| format!("the run in {} cannot go on here", folder.display()))?;
+        }
+    }
     let precision = config.precision;
     let setup = Arc::new(Setup::new(config)?);
     if arguments.print_config {
@@ -136,10 +145,7 @@ impl DeviceTask for Train {
 
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
         let run = match &self.resume {
-            Some(folder) => {
-                ensure!(!Run::<E>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
-                Run::resume(folder, self.setup, executor)?
-            }
+            Some(folder) => Run::resume(folder, self.setup, executor)?,
             None => Run::create(Trainer::new(self.setup, executor)?, self.out.as_deref())?,
         };
         describe(&run);
@@ -215,7 +221,7 @@ fn describe<E: Executor>(run: &Run<E>) {
         trainer.host.executor.arithmetic(),
         rayon::current_num_threads(),
     );
-    let memory = MemoryPlan::new(trainer, run.evaluator.as_ref());
+    let memory = MemoryPlan::new(trainer, &Workload::run(trainer, run.evaluator.as_ref()));
     println!(
         "Planned memory {:.1} MiB: {:.1} resident, {:.1} mini-batches, {:.1} training, {:.1} evaluation, {:.1} other",
         mebibytes(memory.peak()),
@@ -223,7 +229,7 @@ fn describe<E: Executor>(run: &Run<E>) {
         mebibytes(memory.mini_batches),
         mebibytes(memory.training),
         mebibytes(memory.evaluation),
-        mebibytes(memory.other),
+        mebibytes(memory.records + memory.other),
     );
 }
 

@@ -71,6 +71,15 @@ impl BatchStream {
         (self.training.len() as u64).div_ceil(u64::from(self.batch_size))
     }
 
+    /// How many images the largest mini-batch has.
+    pub fn most_images(&self) -> usize {
+        match &self.order {
+            BatchOrder::Shuffled => (self.batch_size as usize).min(self.training.len()),
+            BatchOrder::File => self.batch_size as usize,
+            BatchOrder::Explicit(lists) => lists.iter().map(Vec::len).max().unwrap_or(0),
+        }
+    }
+
     /// The images of `step`.
     ///
     /// # Errors

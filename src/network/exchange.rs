@@ -29,7 +29,8 @@ pub enum ExchangeError {
 /// Named tensors in the order of their names.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-const MOMENTUM: &str = "momentum/";
+/// What the names of momentum begin with.
+pub const MOMENTUM: &str = "momentum/";
 
 /// Alphas of official files: they mean nothing for sampled children.
 const IGNORED: [&str; 2] = ["alpha", "arch_parameters"];

@@ -1,6 +1,6 @@
 //! A network with the copies of parameters that one replica's children need.
 
-use super::{BankLayout, Copies, Network, Sharing};
+use super::{BankLayout, Copies, Network, Norm, Sharing};
 use crate::plan::{Choice, Graph, GraphBuilder};
 use crate::space::Child;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ pub struct Model {
     pub sharing: Sharing,
     pub copies: Copies,
     pub layout: Arc<BankLayout>,
+    /// Where the channels of the running mean and variance lie in their places of the bank, by normalization; empty where neither is
+    /// tracked.
+    pub running_positions: Vec<Vec<usize>>,
 }
 
 impl Model {
@@ -19,7 +22,11 @@ impl Model {
     pub fn new(network: Network, sharing: Sharing, children: &[Child]) -> Self {
         let copies = sharing.copies(&network, children);
         let layout = Arc::new(BankLayout::new(&network, &copies));
-        Self { network, sharing, copies, layout }
+        let positions = |norm: &Norm| {
+            norm.running.map_or_else(Vec::new, |[mean, _]| network.parameters[mean].layout.bank_positions())
+        };
+        let running_positions = network.norms.iter().map(positions).collect();
+        Self { network, sharing, copies, layout, running_positions }
     }
 
     /// Whether the model holds the parameters of this child.

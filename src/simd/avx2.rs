@@ -3,6 +3,7 @@
 //! Why the `unsafe` blocks are sound: a value of [`Avx2`] exists only inside [`run`], whose caller vouches for the processor; the pointers obey the
 //! contracts of [`Simd`].
 
+use super::eight_lanes::eight_lanes;
 use super::{Kernel, Simd};
 use std::arch::x86_64::*;
 
@@ -17,66 +18,11 @@ pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 }
 
 impl Simd for Avx2 {
-    type Vector = __m256;
+    eight_lanes!();
+
     type Mask = __m256;
-    type Narrow = Self;
-    const LANES: usize = 8;
     const REGISTERS: usize = 16;
 
-    #[inline(always)]
-    fn narrow(self) -> Self {
-        self
-    }
-    #[inline(always)]
-    unsafe fn load(self, from: *const f32) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_loadu_ps(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32, value: __m256) {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_storeu_ps(to, value) }
-    }
-    #[inline(always)]
-    fn zero(self) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_setzero_ps() }
-    }
-    #[inline(always)]
-    fn splat(self, value: f32) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_set1_ps(value) }
-    }
-    #[inline(always)]
-    fn add(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_add_ps(a, b) }
-    }
-    #[inline(always)]
-    fn sub(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_sub_ps(a, b) }
-    }
-    #[inline(always)]
-    fn mul(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    fn div(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_div_ps(a, b) }
-    }
-    #[inline(always)]
-    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    fn max(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see the head of this file.
-        unsafe { _mm256_max_ps(a, b) }
-    }
     #[inline(always)]
     fn greater(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: see the head of this file.

@@ -9,6 +9,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_narrow;
+#[cfg(target_arch = "x86_64")]
+mod eight_lanes;
 mod level;
 mod portable;
 mod scratch;

@@ -3,7 +3,7 @@
 use super::config::{RunConfig, from_text};
 use super::{Setup, TrainError};
 use crate::files::FileError;
-use crate::network::{Model, State, Tensors, export_momentum, export_parameters, import_parameters};
+use crate::network::{MOMENTUM, Model, State, Tensors, export_momentum, export_parameters, import_parameters};
 use crate::tensor::Real;
 use crate::tensors::TensorFile;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,14 @@ pub struct Checkpoint {
     pub accuracy_rows: u64,
     tensors: Tensors,
     state_hash: String,
+}
+
+/// The state that tensors describe; `path` names their file in errors.
+fn import<T: Real>(model: &Model, tensors: &Tensors, path: &Path) -> Result<State<T>, TrainError> {
+    let mut state = State::zeroed(model);
+    import_parameters(model, tensors, &mut state)
+        .map_err(|cause| TrainError::Weights { path: path.to_owned(), cause })?;
+    Ok(state)
 }
 
 /// Writes the checkpoint of all replicas; it is there whole or not at all. Returns its folder.
@@ -148,22 +156,31 @@ fn resolve(path: &Path, replica: u32) -> Result<PathBuf, TrainError> {
 }
 
 /// Reads weights and buffers, and with `momentum` the optimizer's memory, of one of our checkpoints or of any file with official
-/// names.
+/// names. A checkpoint of ours is checked against its recorded hash where the model has the copies that it holds.
 ///
 /// # Errors
-/// A file that is not there or is damaged, tensors that do not fit.
-pub fn read_weights<T: Real>(
-    model: &Model,
-    path: &Path,
-    momentum: bool,
-    state: &mut State<T>,
-) -> Result<(), TrainError> {
+/// A file that is not there, is damaged or was changed, tensors that do not fit.
+pub fn read_weights<T: Real>(model: &Model, path: &Path, momentum: bool) -> Result<State<T>, TrainError> {
     let path = resolve(path, 0)?;
-    let mut tensors = TensorFile::read(&path)?.tensors;
+    let file = TensorFile::read(&path)?;
+    let mut tensors = if is_checkpoint(&file) {
+        let checkpoint = Checkpoint::from_file(path.clone(), file)?;
+        if checkpoint.has_copies_of(model) {
+            checkpoint.check_hash(model)?;
+        }
+        checkpoint.tensors
+    } else {
+        file.tensors
+    };
     if !momentum {
-        tensors.retain(|name, _| !name.starts_with("momentum/"));
+        tensors.retain(|name, _| !name.starts_with(MOMENTUM));
     }
-    import_parameters(model, &tensors, state).map_err(|cause| TrainError::Weights { path, cause })
+    import(model, &tensors, &path)
+}
+
+/// Whether this program wrote the file as a checkpoint.
+fn is_checkpoint(file: &TensorFile) -> bool {
+    file.metadata.get("format").map(String::as_str) == Some(FORMAT)
 }
 
 impl Checkpoint {
@@ -173,13 +190,18 @@ impl Checkpoint {
     /// No checkpoint there, a damaged file, a file that is none of ours.
     pub fn read(path: &Path, replica: u32) -> Result<Self, TrainError> {
         let path = resolve(path, replica)?;
-        let TensorFile { metadata, tensors } = TensorFile::read(&path)?;
-        let problem = |problem: String| TrainError::Checkpoint { path: path.clone(), problem };
-        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(problem(
-                "is not a checkpoint of this program; start from its weights with a preset and --from".to_owned(),
-            ));
+        let file = TensorFile::read(&path)?;
+        if !is_checkpoint(&file) {
+            let problem =
+                "is not a checkpoint of this program; start from its weights with a preset and --from".to_owned();
+            return Err(TrainError::Checkpoint { path, problem });
         }
+        Self::from_file(path, file)
+    }
+
+    fn from_file(path: PathBuf, file: TensorFile) -> Result<Self, TrainError> {
+        let TensorFile { metadata, tensors } = file;
+        let problem = |problem: String| TrainError::Checkpoint { path: path.clone(), problem };
         let text = |key: &str| metadata.get(key).ok_or_else(|| problem(format!("lacks `{key}`; the file is damaged")));
         let number = |key: &str| {
             text(key)?.parse::<u64>().map_err(|_| problem(format!("has no number in `{key}`; the file is damaged")))
@@ -204,17 +226,27 @@ impl Checkpoint {
     /// # Errors
     /// Tensors that do not fit the model or were changed.
     pub fn state<T: Real>(&self, model: &Model) -> Result<State<T>, TrainError> {
-        let mut state = State::zeroed(model);
-        import_parameters(model, &self.tensors, &mut state)
-            .map_err(|cause| TrainError::Weights { path: self.path.clone(), cause })?;
-        let own_precision = self.arithmetic.ends_with(&format!("f{}", T::BITS));
-        if own_precision && state.hash(model).to_string() != self.state_hash {
-            return Err(TrainError::Checkpoint {
-                path: self.path.clone(),
-                problem: "does not have the state that it was written with; the file was changed or is damaged"
-                    .to_owned(),
-            });
+        self.check_hash(model)?;
+        import(model, &self.tensors, &self.path)
+    }
+
+    /// Whether the copies of a model's parameters are those that are stored here: only then does the recorded hash say something
+    /// of the model's state.
+    fn has_copies_of(&self, model: &Model) -> bool {
+        let stored = self.tensors.keys().filter(|name| !name.starts_with(MOMENTUM));
+        stored.eq(export_parameters(model, &State::<f32>::zeroed(model)).keys())
+    }
+
+    /// Compares the hash of the state, in the precision that it was written in, with the recorded one.
+    fn check_hash(&self, model: &Model) -> Result<(), TrainError> {
+        let hash = match self.arithmetic.ends_with("f64") {
+            true => import::<f64>(model, &self.tensors, &self.path)?.hash(model),
+            false => import::<f32>(model, &self.tensors, &self.path)?.hash(model),
+        };
+        if hash.to_string() == self.state_hash {
+            return Ok(());
         }
-        Ok(state)
+        let problem = "does not have the state that it was written with; the file was changed or is damaged".to_owned();
+        Err(TrainError::Checkpoint { path: self.path.clone(), problem })
     }
 }

@@ -51,6 +51,8 @@ pub enum TrainError {
          network.channels, network.cells or replicas, or give children fewer copies of their own (network.sharing)"
     )]
     Memory { replicas: u32, needed: u128, available: u128 },
+    #[error("the plan takes {planned} MiB of memory, but {available} MiB are available; {remedy}")]
+    Plan { planned: usize, available: usize, remedy: &'static str },
     #[error("`{key}` has {found} numbers, but the images have {channels} channels; give one number a channel")]
     Pixels { key: &'static str, found: usize, channels: usize },
     #[error(

@@ -36,9 +36,23 @@ impl Evaluator {
         Self { images, ..self }
     }
 
-    /// Images of the largest mini-batch.
-    pub fn batch_images(&self) -> usize {
-        (self.batch as usize).min(self.images.len()).max(self.setup.config.data.batch as usize)
+    /// Images that are evaluated.
+    pub fn image_count(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Images of the largest mini-batch under these regimes.
+    pub fn batch_images(&self, norms: &[NormRegime]) -> usize {
+        let evaluated = (self.batch as usize).min(self.images.len());
+        match norms.contains(&NormRegime::Recalibrated) {
+            true => evaluated.max(self.recalibration_images()),
+            false => evaluated,
+        }
+    }
+
+    /// Images of a mini-batch of the recalibration. As in training, it is never larger than the training part.
+    fn recalibration_images(&self) -> usize {
+        (self.setup.config.data.batch as usize).min(self.setup.split.training.len())
     }
 
     /// One result a child. `data_seed` draws the mini-batches of the recalibration.
@@ -70,8 +84,7 @@ impl Evaluator {
         let order = Stream::new(data_seed, Purpose::Recalibration, 0, 0).permutation(training.len() as u32);
         let mut images = order.iter().cycle().map(|index| training.start + index);
         let mut recalibrated = Recalibrated::new(&self.plan);
-        // As in training, a mini-batch is never larger than the training part.
-        let size = (self.setup.config.data.batch as usize).min(training.len());
+        let size = self.recalibration_images();
         for _ in 0..self.recalibration_batches {
             let chosen: Vec<u32> = images.by_ref().take(size).collect();
             let batch = self.setup.load(&chosen);

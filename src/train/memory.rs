@@ -1,5 +1,7 @@
-//! What a run will take, computed before it is allocated, and what it took.
+//! What a command will take, computed before it is allocated, and whether the machine has it.
 
+use super::available::{available_bytes, resident_bytes};
+use super::config::NormRegime;
 use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::{Demand, Executor};
 use crate::data::image_length;
@@ -12,6 +14,70 @@ const PROGRAM_BYTES: usize = 3 << 20;
 /// A row of the record of steps, while its journal becomes a Parquet file: encoded, as a struct with its text, and in columns.
 const ROW_BYTES: usize = 256;
 
+/// What a command computes at most.
+pub struct Workload<'a> {
+    /// Children that bound what a lane takes.
+    trained: Vec<Child>,
+    /// Lanes of a step, all replicas together.
+    lanes: usize,
+    /// Training mini-batches held at once, and images of the largest.
+    mini_batches: usize,
+    images: usize,
+    /// Copies of one replica's weights and momentum: for a checkpoint, or to step on.
+    copies: usize,
+    /// Rows of the record of steps.
+    rows: usize,
+    evaluation: Option<(&'a Evaluator, &'a [NormRegime])>,
+    /// Evaluations of all children whose results are held at once.
+    results: usize,
+}
+
+impl<'a> Workload<'a> {
+    /// Training to the end, with evaluations if there is an evaluator.
+    pub fn run<E: Executor>(trainer: &'a Trainer<E>, evaluator: Option<&'a Evaluator>) -> Self {
+        let replicas = trainer.replicas.len();
+        let lanes = trainer.lanes() * replicas;
+        Self {
+            trained: trainer.planned_children(),
+            lanes,
+            mini_batches: trainer.mini_batches_per_step() as usize * replicas,
+            images: trainer.most_images(),
+            copies: 1,
+            rows: product([(trainer.last_step() - trainer.step) as usize, lanes]),
+            evaluation: evaluator.map(|evaluator| (evaluator, trainer.setup.config.evaluation.norm.as_slice())),
+            results: 1,
+        }
+    }
+
+    /// Evaluating alone.
+    pub fn evaluation(evaluator: &'a Evaluator, norms: &'a [NormRegime]) -> Self {
+        let evaluation = Some((evaluator, norms));
+        Self {
+            trained: Vec::new(),
+            lanes: 0,
+            mini_batches: 0,
+            images: 0,
+            copies: 0,
+            rows: 0,
+            evaluation,
+            results: norms.len(),
+        }
+    }
+
+    /// Gradients of one child after the other on one mini-batch.
+    pub fn gradients(children: Vec<Child>, images: usize) -> Self {
+        Self { trained: children, lanes: 1, mini_batches: 1, images, copies: 1, rows: 0, evaluation: None, results: 0 }
+    }
+
+    /// A step on each of the evaluator's children, and an evaluation of all after each.
+    pub fn interference<E: Executor>(trainer: &Trainer<E>, evaluator: &'a Evaluator, norms: &'a [NormRegime]) -> Self {
+        let steps = Self::gradients(evaluator.children.clone(), trainer.most_images());
+        // Before, after each step, and after the step with gradient zero.
+        let results = (evaluator.children.len() + 2) * norms.len();
+        Self { evaluation: Some((evaluator, norms)), results, ..steps }
+    }
+}
+
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryPlan {
@@ -23,56 +89,94 @@ pub struct MemoryPlan {
     pub training: usize,
     /// What an evaluation takes beyond that.
     pub evaluation: usize,
-    /// Scratch of the kernels, checkpoints and records on their way to the disk, and whatever else the program will touch.
+    /// The record of steps, on its way to the disk.
+    pub records: usize,
+    /// Scratch of the kernels, copies of banks, and whatever else the program will touch.
     pub other: usize,
 }
 
 impl MemoryPlan {
-    /// For a trainer and, where there is one, an evaluator.
-    pub fn new<E: Executor>(trainer: &Trainer<E>, evaluator: Option<&Evaluator>) -> Self {
+    pub fn new<E: Executor>(trainer: &Trainer<E>, work: &Workload<'_>) -> Self {
         let model = &trainer.setup.model;
-        let images = trainer.setup.config.data.batch as usize;
-        let lanes = trainer.lanes() * trainer.replicas.len();
-        let children = trainer.planned_children();
-        let plans: Vec<_> = children.iter().map(|child| trainer.host.training_plan(model, child)).collect();
-        let graphs: Vec<_> = evaluator.iter().flat_map(|evaluator| evaluator.plan.graphs()).collect();
-        let evaluation_images = evaluator.map_or(0, Evaluator::batch_images);
+        let plans: Vec<_> = work.trained.iter().map(|child| trainer.host.training_plan(model, child)).collect();
+        let graphs: Vec<_> = work.evaluation.iter().flat_map(|(evaluator, _)| evaluator.plan.graphs()).collect();
+        let evaluation_images = work.evaluation.map_or(0, |(evaluator, norms)| evaluator.batch_images(norms));
         let working = trainer.host.executor.working_memory(&Demand {
             training: &plans,
-            lanes,
-            training_images: images,
+            lanes: work.lanes,
+            training_images: work.images,
             evaluation: &graphs,
             evaluation_images,
         });
-        let pixel_bytes = image_length(trainer.setup.dataset.shape()) * size_of::<E::Real>();
-        let mini_batches = lanes.max(1) * images * pixel_bytes;
-        // Weights and momentum of one replica at a time, as named tensors.
-        let checkpoint = 2 * model.layout.len() * size_of::<E::Real>();
-        let rows = (trainer.last_step() - trainer.step) as usize * lanes;
+        let number_bytes = size_of::<E::Real>();
+        let pixel_bytes = image_length(trainer.setup.dataset.shape()) * number_bytes;
+        let mini_batches = product([work.mini_batches, work.images, pixel_bytes]);
+        let evaluated_pixels = product([evaluation_images, pixel_bytes]).saturating_sub(mini_batches);
+        // The predicted class of every image is one byte.
+        let results = work
+            .evaluation
+            .map_or(0, |(evaluator, _)| product([work.results, evaluator.children.len(), evaluator.image_count()]));
+        let copies = product([2 * work.copies, model.layout.len(), number_bytes]);
         Self {
             resident: resident_bytes().unwrap_or(0),
             mini_batches,
             training: working.training,
-            evaluation: working.evaluation + (evaluation_images * pixel_bytes).saturating_sub(mini_batches),
-            other: working.scratch + checkpoint + rows * ROW_BYTES + PROGRAM_BYTES,
+            evaluation: sum([working.evaluation, evaluated_pixels, results]),
+            records: product([work.rows, ROW_BYTES]),
+            other: sum([working.scratch, copies, PROGRAM_BYTES]),
         }
     }
 
     /// Peak of the whole process.
     pub fn peak(&self) -> usize {
-        self.resident + self.mini_batches + self.training + self.evaluation + self.other
+        sum([self.resident, self.mini_batches, self.training, self.evaluation, self.records, self.other])
+    }
+
+    /// Checks that the peak fits into what the process holds and `available` more bytes; nothing is checked where those are not known.
+    fn check(&self, available: Option<usize>) -> Result<(), TrainError> {
+        let Some(available) = available else { return Ok(()) };
+        let [planned, available] = [self.peak(), sum([available, self.resident])];
+        if planned <= available {
+            return Ok(());
+        }
+        let [planned, available] = [planned, available].map(|bytes| bytes >> 20);
+        Err(TrainError::Plan { planned, available, remedy: self.remedy() })
+    }
+
+    /// What makes the largest part smaller.
+    fn remedy(&self) -> &'static str {
+        let parts = [
+            (self.mini_batches, "lower data.batch, step.lanes or replicas"),
+            (self.training, "lower data.batch, network.channels, step.lanes, replicas or --threads"),
+            (self.evaluation, "lower evaluation.batch (for `recalibrated` data.batch) or evaluate fewer children"),
+            (self.records, "train fewer steps, or fewer lanes or replicas"),
+            (self.other, "lower --threads, network.channels or network.cells"),
+            (self.resident, "take a smaller data set, or lower network.channels or replicas"),
+        ];
+        parts.iter().max_by_key(|(bytes, _)| bytes).map_or("", |(_, remedy)| remedy)
     }
 }
 
 impl<E: Executor> Trainer<E> {
+    /// Checks that the memory that is available suffices for some work, where the system tells: taking too much would end the process
+    /// without a word.
+    ///
+    /// # Errors
+    /// Says how much is planned, how much there is, and what to lower.
+    pub fn check_memory(&self, work: &Workload<'_>) -> Result<(), TrainError> {
+        MemoryPlan::new(self, work).check(available_bytes())
+    }
+
     /// Children that bound what the run takes: all that it trains if it is short or its children are few, otherwise also each edge's
     /// candidates in turn, the same on all edges.
     fn planned_children(&self) -> Vec<Child> {
-        /// As many steps as are drawn to find the children; plans of children in a cycle are needed soon anyway.
+        /// As many steps and lanes as are drawn to find the children; plans of children in a cycle are needed soon anyway.
         const STEPS: u64 = 256;
+        const LANES: usize = 4096;
         let end = self.last_step().min(self.step + STEPS);
-        let mut children: BTreeSet<Child> = (self.step..end).flat_map(|step| self.children_of(step)).collect();
-        if end < self.last_step() {
+        let drawn = (self.step..end).flat_map(|step| self.children_of(step));
+        let mut children: BTreeSet<Child> = drawn.take(LANES).collect();
+        if self.step + STEPS < self.last_step() || self.lanes() * self.replicas.len() * STEPS as usize > LANES {
             let choices = self.setup.space().choices();
             let most = choices.iter().copied().max().unwrap_or(1);
             let same = |candidate: usize| Child(choices.iter().map(|count| candidate.min(count - 1) as u8).collect());
@@ -82,15 +186,14 @@ impl<E: Executor> Trainer<E> {
     }
 }
 
-/// Checks that the banks of all replicas fit into the memory that is free, where the system tells: taking too much would end the
-/// process without a word.
+/// Checks that the banks of all replicas fit into the memory that is available, where the system tells.
 ///
 /// # Errors
 /// Says how much is needed and how much there is.
 pub fn check_banks<T>(setup: &Setup) -> Result<(), TrainError> {
     let replicas = setup.config.replicas;
     let needed = 2 * u128::from(replicas) * setup.model.layout.len() as u128 * size_of::<T>() as u128;
-    match kibibytes("/proc/meminfo", "MemAvailable:") {
+    match available_bytes() {
         Some(available) if needed > available as u128 => {
             let [needed, available] = [needed, available as u128].map(|bytes| bytes >> 20);
             Err(TrainError::Memory { replicas, needed, available })
@@ -99,22 +202,36 @@ pub fn check_banks<T>(setup: &Setup) -> Result<(), TrainError> {
     }
 }
 
-/// Resident bytes of this process now, where the system tells.
-pub fn resident_bytes() -> Option<usize> {
-    kibibytes(STATUS, "VmRSS:")
+/// A product, or the largest number where it is larger.
+fn product<const N: usize>(factors: [usize; N]) -> usize {
+    factors.into_iter().fold(1, usize::saturating_mul)
 }
 
-/// Largest resident bytes of this process so far.
-pub fn peak_bytes() -> Option<usize> {
-    kibibytes(STATUS, "VmHWM:")
+/// A sum, or the largest number where it is larger.
+fn sum<const N: usize>(terms: [usize; N]) -> usize {
+    terms.into_iter().fold(0, usize::saturating_add)
 }
 
-const STATUS: &str = "/proc/self/status";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A number of KiB in one of the kernel's lists, in bytes.
-fn kibibytes(list: &str, key: &str) -> Option<usize> {
-    const KIB: usize = 1024;
-    let text = std::fs::read_to_string(list).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * KIB)
+    #[test]
+    fn a_plan_may_take_what_is_available_and_what_the_process_holds_already() {
+        const MIB: usize = 1 << 20;
+        let plan = MemoryPlan {
+            resident: 10 * MIB,
+            mini_batches: MIB,
+            training: 2 * MIB,
+            evaluation: 5 * MIB,
+            records: 0,
+            other: MIB,
+        };
+        assert!(plan.check(None).is_ok() && plan.check(Some(9 * MIB)).is_ok());
+        let error = plan.check(Some(8 * MIB)).expect_err("a refusal").to_string();
+        assert!(error.contains("takes 19 MiB of memory, but 18 MiB are available; "), "{error}");
+        let evaluation = MemoryPlan { resident: MIB, evaluation: usize::MAX, ..plan };
+        let error = evaluation.check(Some(8 * MIB)).expect_err("a refusal").to_string();
+        assert!(error.ends_with("lower evaluation.batch (for `recalibrated` data.batch) or evaluate fewer children"));
+    }
 }

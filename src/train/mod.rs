@@ -1,5 +1,6 @@
 //! The thin loop: draw lanes, run the plan, update, schedule, checkpoints, evaluation.
 
+mod available;
 mod checkpoint;
 mod children;
 pub mod config;
@@ -11,11 +12,12 @@ mod run;
 mod setup;
 mod trainer;
 
+pub use available::{available_bytes, peak_bytes, resident_bytes};
 pub use checkpoint::{Checkpoint, newest_checkpoint, read_weights};
 pub use children::ChildSchedule;
 pub use error::TrainError;
 pub use evaluator::Evaluator;
-pub use memory::{MemoryPlan, peak_bytes, resident_bytes};
+pub use memory::{MemoryPlan, Workload};
 pub use run::{Observer, Run, RunSummary};
-pub use setup::Setup;
+pub use setup::{Setup, listed_batches};
 pub use trainer::{Replica, StepResult, Trainer};

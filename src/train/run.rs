@@ -2,7 +2,7 @@
 
 use super::checkpoint::{self, Checkpoint, Position};
 use super::config::{RunConfig, from_text};
-use super::{Evaluator, Setup, TrainError, Trainer};
+use super::{Evaluator, Setup, TrainError, Trainer, Workload};
 use crate::backend::Executor;
 use crate::files::{
     FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
@@ -91,9 +91,10 @@ impl<E: Executor> Run<E> {
     /// Starts a run in a folder of its own: `out`, which must not exist, or the first free of `runs/NAME`, `runs/NAME-2`, ...
     ///
     /// # Errors
-    /// Children to evaluate or measure that the model does not hold, a folder that exists or cannot be written.
+    /// Children to evaluate or measure that the model does not hold, more memory than there is, a folder that exists or cannot be
+    /// written.
     pub fn create(trainer: Trainer<E>, out: Option<&Path>) -> Result<Self, TrainError> {
-        trainer.setup.check_measured_children()?;
+        let evaluator = planned_evaluator(&trainer)?;
         let folder = match out {
             Some(path) => {
                 create_new_folder(path)?;
@@ -103,7 +104,7 @@ impl<E: Executor> Run<E> {
         };
         let lock = FolderLock::take(&folder)?;
         write_bytes_atomically(&folder.join(CONFIG), trainer.setup.config.to_toml()?.as_bytes())?;
-        Self::begin(folder, trainer, lock)
+        Self::begin(folder, trainer, evaluator, lock)
     }
 
     /// The configuration of a run's folder.
@@ -119,6 +120,16 @@ impl<E: Executor> Run<E> {
         }
         let text = std::fs::read_to_string(&path).map_err(|cause| FileError::new("read", &path, cause))?;
         Ok(from_text(&text, &path.display().to_string(), &[])?)
+    }
+
+    /// What decided the bits of a run so far: the backend, instruction set and precision that its newest checkpoint records. `None`
+    /// where it was stopped before the first.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged.
+    pub fn recorded_arithmetic(folder: &Path) -> Result<Option<String>, TrainError> {
+        let newest = checkpoint::newest_checkpoint(folder)?;
+        newest.map(|newest| Ok(Checkpoint::read(&newest, 0)?.arithmetic)).transpose()
     }
 
     /// Goes on with a run from its newest checkpoint, or from its start if it was stopped before the first.
@@ -144,11 +155,12 @@ impl<E: Executor> Run<E> {
         if first.arithmetic != arithmetic {
             let began = &first.arithmetic;
             return Err(problem(format!(
-                "was written by {began}, but this would go on with {arithmetic} and other bits; choose --device and --simd to match"
+                "was written by {began}, but this would go on with {arithmetic} and other bits; leave out --device and --simd to go on as it began"
             )));
         }
         let trainer = Trainer::at(setup, executor, &checkpoints)?;
         let step = trainer.step;
+        let evaluator = planned_evaluator(&trainer)?;
         let (steps, found) = resume_journal(folder, "steps", |row: &StepRecord| row.step < step)?;
         let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step <= step)?;
         if found.kept_rows != first.step_rows || evaluated.kept_rows != first.accuracy_rows {
@@ -157,7 +169,6 @@ impl<E: Executor> Run<E> {
                 first.step_rows, first.accuracy_rows, found.kept_rows, evaluated.kept_rows
             )));
         }
-        let evaluator = evaluator(&trainer.setup)?;
         let mut last_evaluation = Journal::read(&journal_path(folder, "accuracy"))?;
         last_evaluation.retain(|row: &AccuracyRecord| row.step == step);
         Ok(Self { folder: folder.to_owned(), trainer, evaluator, steps, accuracy, last_evaluation, _lock: lock })
@@ -171,14 +182,19 @@ impl<E: Executor> Run<E> {
             let problem = format!("has {recorded} recorded rows, but no checkpoint to go on from; start the run anew");
             return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });
         }
-        Self::begin(folder.to_owned(), trainer, lock)
+        let evaluator = planned_evaluator(&trainer)?;
+        Self::begin(folder.to_owned(), trainer, evaluator, lock)
     }
 
     /// Empty journals and the first checkpoint; from then on the run goes on from where it was stopped.
-    fn begin(folder: PathBuf, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
+    fn begin(
+        folder: PathBuf,
+        trainer: Trainer<E>,
+        evaluator: Option<Evaluator>,
+        lock: FolderLock,
+    ) -> Result<Self, TrainError> {
         let steps = empty_journal(&folder, "steps")?;
         let accuracy = empty_journal(&folder, "accuracy")?;
-        let evaluator = evaluator(&trainer.setup)?;
         let mut run = Self { folder, trainer, evaluator, steps, accuracy, last_evaluation: Vec::new(), _lock: lock };
         run.checkpoint()?;
         Ok(run)
@@ -291,10 +307,17 @@ impl<E: Executor> Run<E> {
     }
 }
 
-fn evaluator(setup: &Arc<Setup>) -> Result<Option<Evaluator>, TrainError> {
-    let config = &setup.config.evaluation;
-    if !config.wanted() {
-        return Ok(None);
+/// The evaluator that a run needs, once it is known that the run has the memory for it, for its training, and for the interference
+/// measured at its end. What is checked here would otherwise come to light with a run folder already made, or after hours of training.
+fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluator>, TrainError> {
+    let setup = &trainer.setup;
+    let RunConfig { evaluation, interference, .. } = &setup.config;
+    let evaluator = |children: &String| setup.children(children).map(|children| Evaluator::new(setup, children));
+    let evaluated = evaluation.wanted().then(|| evaluator(&evaluation.children)).transpose()?;
+    trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
+    if let Some(children) = &interference.children {
+        let norms = if interference.norm.is_empty() { &evaluation.norm } else { &interference.norm };
+        trainer.check_memory(&Workload::interference(trainer, &evaluator(children)?, norms))?;
     }
-    Ok(Some(Evaluator::new(setup, setup.children(&config.children)?)))
+    Ok(evaluated)
 }

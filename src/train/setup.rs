@@ -66,18 +66,6 @@ impl Setup {
         Ok(Self { config, dataset, table, split, model, order })
     }
 
-    /// What would only come to light after hours of training, or with a run folder already made.
-    pub(super) fn check_measured_children(&self) -> Result<(), TrainError> {
-        let RunConfig { evaluation, interference, .. } = &self.config;
-        if evaluation.wanted() {
-            self.children(&evaluation.children)?;
-        }
-        if let Some(children) = &interference.children {
-            self.children(children)?;
-        }
-        Ok(())
-    }
-
     pub fn space(&self) -> &Space {
         &self.model.network.space
     }
@@ -126,10 +114,17 @@ fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
     Ok(Model::new(network, sharing, &held))
 }
 
-/// Reads columns step, position, image.
+/// The mini-batches that an explicit order names.
 fn explicit_batches(path: Option<&Path>) -> Result<Vec<Vec<u32>>, TrainError> {
     let missing = "is \"explicit\", so data.batches must name a CSV file with columns step, position, image";
-    let path = path.ok_or_else(|| ConfigError::Value { key: "data.order", problem: missing.to_owned() })?;
+    listed_batches(path.ok_or_else(|| ConfigError::Value { key: "data.order", problem: missing.to_owned() })?)
+}
+
+/// Reads mini-batches from columns step, position, image.
+///
+/// # Errors
+/// A file that is not there or malformed, a step or position that is missing or listed twice.
+pub fn listed_batches(path: &Path) -> Result<Vec<Vec<u32>>, TrainError> {
     let file = CsvFile::read(path, ["step", "position", "image"])?;
     let mut steps: BTreeMap<u64, BTreeMap<u64, u32>> = BTreeMap::new();
     for row in file.rows() {

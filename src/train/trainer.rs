@@ -80,23 +80,16 @@ impl<E: Executor> Trainer<E> {
     pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
         check_banks::<E::Real>(&setup)?;
         let config = &setup.config;
-        let states = (0..config.replicas).map(|replica| {
-            let Some(start) = &config.start else {
+        let started = config.start.as_ref().map(|start| read_weights(&setup.model, &start.from, start.step > 0));
+        let started: Option<State<E::Real>> = started.transpose()?;
+        let state = |replica| match &started {
+            Some(state) => state.clone(),
+            None => {
                 let [init, ..] = config.seed.of(replica);
-                return Ok(State::initial(&setup.model, init));
-            };
-            if start.step > 0 {
-                let checkpoint = Checkpoint::read(&start.from, 0)?;
-                // Of another network the recorded hash says nothing.
-                if checkpoint.config.network == config.network {
-                    return checkpoint.state(&setup.model);
-                }
+                State::initial(&setup.model, init)
             }
-            let mut state = State::zeroed(&setup.model);
-            read_weights(&setup.model, &start.from, start.step > 0, &mut state)?;
-            Ok(state)
-        });
-        let states = states.collect::<Result<_, TrainError>>()?;
+        };
+        let states = (0..config.replicas).map(state).collect();
         let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
         Self::with_states(setup, executor, states, step, mini_batches, None)
     }
@@ -136,13 +129,18 @@ impl<E: Executor> Trainer<E> {
     }
 
     /// Children of a step, of all replicas.
-    pub fn children_of(&self, step: u64) -> Vec<Child> {
+    pub fn children_of(&self, step: u64) -> impl Iterator<Item = Child> {
         let done = step - self.first_step();
-        self.replicas.iter().flat_map(|replica| replica.children.children(self.setup.space(), done)).collect()
+        self.replicas.iter().flat_map(move |replica| replica.children.children(self.setup.space(), done))
+    }
+
+    /// Images of the largest mini-batch.
+    pub fn most_images(&self) -> usize {
+        self.replicas[0].stream.most_images()
     }
 
     /// Mini-batches that one step uses up.
-    fn mini_batches_per_step(&self) -> u64 {
+    pub(super) fn mini_batches_per_step(&self) -> u64 {
         match self.setup.config.step.minibatch {
             MiniBatches::Shared => 1,
             MiniBatches::Independent => self.lanes() as u64,

@@ -101,12 +101,14 @@ impl Executor for Cpu {
         let evaluation = demand.most_evaluation(|plan| evaluation_len(plan, demand.evaluation_images));
         let row = demand.most_training(|plan| plan.row_len);
         let image = demand.most_training(largest_image).max(demand.most_evaluation(largest_image));
-        // A row of gradients for every lane, and their sums.
-        let training = arena * Self::wave().min(demand.lanes) + 2 * row * demand.lanes;
+        // A row of gradients for every lane, and their sums. What is too large for any machine must not wrap around.
+        let lanes = arena.saturating_mul(Self::wave().min(demand.lanes));
+        let training = lanes.saturating_add((2 * row).saturating_mul(demand.lanes));
         // An evaluation takes over a lane's arena, or has a larger one in its place.
         let evaluation = evaluation.saturating_sub(arena);
         let scratch = SCRATCH_IMAGES * image * rayon::current_num_threads();
-        let [training, evaluation, scratch] = [training, evaluation, scratch].map(|len| len * size_of::<f32>());
+        let [training, evaluation, scratch] =
+            [training, evaluation, scratch].map(|len| len.saturating_mul(size_of::<f32>()));
         WorkingMemory { training, evaluation, scratch }
     }
 
@@ -177,12 +179,12 @@ impl LaneRun<'_> {
 /// every chunk.
 fn training_len(plan: &LanePlan, images: usize) -> usize {
     let [prepared, partials] = tail(plan, images);
-    plan.schedule.elements_per_image * images + prepared + partials
+    evaluation_len(plan, images).saturating_add(prepared).saturating_add(partials)
 }
 
 /// Elements of the arena of an evaluation.
 fn evaluation_len(plan: &LanePlan, images: usize) -> usize {
-    plan.schedule.elements_per_image * images
+    plan.schedule.elements_per_image.saturating_mul(images)
 }
 
 /// Elements of the largest stored value of one image.
@@ -202,7 +204,7 @@ fn tail(plan: &LanePlan, images: usize) -> [usize; 2] {
         };
         let len: usize = weights.iter().map(|weight| plan.row_range(*weight).len()).sum();
         prepared = prepared.max(len);
-        partials = partials.max(len * images.div_ceil(chunk_images(shape)));
+        partials = partials.max(len.saturating_mul(images.div_ceil(chunk_images(shape))));
     }
     [prepared.next_multiple_of(16), partials]
 }

@@ -103,11 +103,10 @@ impl<T: Real> ReplicaStep<'_, T> {
             let Some(running) = norm.running else { continue };
             let momentum = self.model.network.norms[norm.norm].momentum;
             for (reference, batch) in running.into_iter().zip([&statistics.mean, &statistics.unbiased_variance()]) {
-                let layout = &self.model.network.parameters[reference.parameter].layout;
                 let target = self.state.weights.get_mut(reference.parameter, reference.copy);
-                for (position, batch) in layout.bank_positions().into_iter().zip(batch) {
-                    let moved = (1.0 - momentum) * target[position].to_f64() + momentum * batch;
-                    target[position] = T::from_f64(moved);
+                for (position, batch) in self.model.running_positions[norm.norm].iter().zip(batch) {
+                    let moved = (1.0 - momentum) * target[*position].to_f64() + momentum * batch;
+                    target[*position] = T::from_f64(moved);
                 }
             }
             self.state.batches_tracked[self.model.layout.number(running[0])] += 1;

@@ -72,12 +72,14 @@ impl Executor for Reference {
 
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
         // Every value stored, normalized and with its gradient, and as many again on the way; rows of all lanes and their sums.
-        let held = demand.most_training(value_elements) * demand.training_images;
-        let training = 4 * held + 2 * demand.lanes * demand.most_training(|plan| plan.row_len);
-        let evaluation = 2 * demand.most_evaluation(value_elements) * demand.evaluation_images;
+        // What is too large for any machine must not wrap around.
+        let held = (4 * demand.most_training(value_elements)).saturating_mul(demand.training_images);
+        let rows = (2 * demand.most_training(|plan| plan.row_len)).saturating_mul(demand.lanes);
+        let training = held.saturating_add(rows);
+        let evaluation = (2 * demand.most_evaluation(value_elements)).saturating_mul(demand.evaluation_images);
         // Nothing is kept between lanes.
         let evaluation = evaluation.saturating_sub(training);
-        let [training, evaluation] = [training, evaluation].map(|len| len * size_of::<f64>());
+        let [training, evaluation] = [training, evaluation].map(|len| len.saturating_mul(size_of::<f64>()));
         WorkingMemory { training, evaluation, scratch: 0 }
     }
 

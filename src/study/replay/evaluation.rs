@@ -65,14 +65,8 @@ impl ExpectedEvaluation {
         Ok(Self { weights, images, rows, predictions })
     }
 
-    /// Evaluates everything that the rows and, with `predictions`, the predictions name.
-    pub fn evaluate<E: Executor>(
-        &self,
-        setup: &Arc<Setup>,
-        host: &Host<E>,
-        state: &State<E::Real>,
-        parts: &[Part],
-    ) -> BTreeMap<Case, ChildEvaluation> {
+    /// Evaluators of all children that the rows and the predictions name, of those that are chosen, by regime.
+    pub fn evaluators(&self, setup: &Arc<Setup>, parts: &[Part]) -> Vec<(NormRegime, Evaluator)> {
         let mut cases: Vec<Case> = Vec::new();
         if parts.contains(&Part::Evaluation) {
             cases.extend(self.rows.iter().map(|row| row.case.clone()));
@@ -82,12 +76,24 @@ impl ExpectedEvaluation {
         }
         cases.sort();
         cases.dedup();
-        let mut results = BTreeMap::new();
-        for group in cases.chunk_by(|(a, _), (b, _)| a == b) {
-            let norm = group[0].0;
+        let groups = cases.chunk_by(|(a, _), (b, _)| a == b);
+        let evaluator = |group: &[Case]| {
             let children = group.iter().map(|(_, child)| child.clone()).collect();
-            let evaluator = Evaluator::new(setup, children).with_images(self.images.clone());
-            results.extend(group.iter().cloned().zip(evaluator.evaluate(host, state, norm, 0)));
+            (group[0].0, Evaluator::new(setup, children).with_images(self.images.clone()))
+        };
+        groups.map(evaluator).collect()
+    }
+
+    /// Evaluates everything that the evaluators are for.
+    pub fn evaluate<E: Executor>(
+        evaluators: &[(NormRegime, Evaluator)],
+        host: &Host<E>,
+        state: &State<E::Real>,
+    ) -> BTreeMap<Case, ChildEvaluation> {
+        let mut results = BTreeMap::new();
+        for (norm, evaluator) in evaluators {
+            let cases = evaluator.children.iter().map(|child| (*norm, child.clone()));
+            results.extend(cases.zip(evaluator.evaluate(host, state, *norm, 0)));
         }
         results
     }
@@ -105,8 +111,8 @@ impl ExpectedEvaluation {
             let Some(result) = results.get(&row.case) else { continue };
             let place = || case_name(setup, &row.case);
             loss.add_loss(result.loss(), row.loss, place);
-            accuracy.add_number(result.accuracy(), row.accuracy, place);
-            correct.add_number(f64::from(result.correct), f64::from(row.correct), place);
+            accuracy.add_accuracy(result.accuracy(), row.accuracy, result.images, place);
+            correct.add_count(result.correct, row.correct, place);
         }
         [loss, accuracy, correct]
     }

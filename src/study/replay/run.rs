@@ -1,11 +1,13 @@
 //! Trains what the trace trained, and compares.
 
+use super::evaluation::ExpectedEvaluation;
 use super::weights::{add_tensors, without_counters_of_old};
 use super::{Comparison, EvaluatedWeights, Part, ReplayError, Trace};
 use crate::backend::Executor;
 use crate::network::{State, export_gradients, export_parameters, is_ignored};
 use crate::tensor::Real;
-use crate::train::{Trainer, read_weights};
+use crate::train::config::NormRegime;
+use crate::train::{Evaluator, Trainer, Workload, read_weights};
 
 /// What to replay, and how sharply to compare.
 pub struct Replay<'a> {
@@ -62,6 +64,8 @@ impl<'a> Replay<'a> {
             let problem = format!("has {rows} rows, but trace.toml makes {steps} steps; make them the same");
             return Err(ReplayError::Content { path: trace.folder.join("steps.csv"), problem });
         }
+        let evaluators = trace.evaluation.evaluators(&trainer.setup, &self.parts);
+        self.check_memory(&trainer, &evaluators)?;
         let mut comparisons = Vec::new();
         if self.compares(Part::Gradients) {
             comparisons.extend(self.gradients(&mut trainer)?);
@@ -75,7 +79,7 @@ impl<'a> Replay<'a> {
             let place = || format!("step {step}, child {}", expected.child);
             for record in &result.records {
                 loss.add_loss(record.loss, expected.loss, place);
-                accuracy.add_number(record.accuracy, expected.accuracy, place);
+                accuracy.add_accuracy(record.accuracy, expected.accuracy, record.images, place);
             }
             done(step + 1);
         }
@@ -86,9 +90,29 @@ impl<'a> Replay<'a> {
             comparisons.extend(self.last(&trainer));
         }
         if self.evaluates() {
-            comparisons.extend(self.evaluation(&trainer, initial)?);
+            comparisons.extend(self.evaluation(&trainer, initial, &evaluators)?);
         }
         Ok(comparisons)
+    }
+
+    /// Checks that there is memory for all parts, before the first is computed.
+    fn check_memory<E: Executor>(
+        &self,
+        trainer: &Trainer<E>,
+        evaluators: &[(NormRegime, Evaluator)],
+    ) -> Result<(), ReplayError> {
+        if self.steps() > 0 {
+            trainer.check_memory(&Workload::run(trainer, None))?;
+        }
+        if let (true, Some(expected)) = (self.compares(Part::Gradients), &self.trace.gradients) {
+            let images = expected.images.as_ref().map_or_else(|| trainer.most_images(), Vec::len);
+            let children = expected.children.iter().map(|(child, _)| child.clone()).collect();
+            trainer.check_memory(&Workload::gradients(children, images))?;
+        }
+        for (norm, evaluator) in evaluators {
+            trainer.check_memory(&Workload::evaluation(evaluator, &[*norm]))?;
+        }
+        Ok(())
     }
 
     fn gradients<E: Executor>(&self, trainer: &mut Trainer<E>) -> Result<Option<Comparison>, ReplayError> {
@@ -122,15 +146,17 @@ impl<'a> Replay<'a> {
         &self,
         trainer: &Trainer<E>,
         initial: Option<State<E::Real>>,
+        evaluators: &[(NormRegime, Evaluator)],
     ) -> Result<Vec<Comparison>, ReplayError> {
         let (expected, setup) = (&self.trace.evaluation, &trainer.setup);
-        let mut stored = initial;
-        if expected.weights == EvaluatedWeights::Final {
-            let state = stored.insert(State::zeroed(&setup.model));
-            read_weights(&setup.model, &self.trace.folder.join("final.safetensors"), false, state)?;
-        }
+        let stored = match expected.weights {
+            EvaluatedWeights::Final => {
+                Some(read_weights(&setup.model, &self.trace.folder.join("final.safetensors"), false)?)
+            }
+            _ => initial,
+        };
         let state = stored.as_ref().unwrap_or(&trainer.replicas[0].state);
-        let results = expected.evaluate(setup, &trainer.host, state, &self.parts);
+        let results = ExpectedEvaluation::evaluate(evaluators, &trainer.host, state);
         let mut comparisons = Vec::new();
         if self.compares(Part::Evaluation) {
             comparisons.extend(expected.compare_rows(setup, &results, self.tolerance));

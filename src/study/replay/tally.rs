@@ -58,9 +58,17 @@ impl Comparison {
         }
     }
 
-    /// Adds a number with its absolute deviation.
-    pub(super) fn add_number(&mut self, found: f64, expected: f64, place: impl FnOnce() -> String) {
-        self.add((found - expected).abs(), || (place(), format!("{found} here, {expected} in the trace")));
+    /// Adds a count with its absolute deviation.
+    pub(super) fn add_count(&mut self, found: u32, expected: u32, place: impl FnOnce() -> String) {
+        self.add(f64::from(found.abs_diff(expected)), || (place(), format!("{found} here, {expected} in the trace")));
+    }
+
+    /// Adds a share of `images` that were classified correctly, with its absolute deviation. A trace may round it: what lies within
+    /// half an image of what was found means the same count and does not deviate.
+    pub(super) fn add_accuracy(&mut self, found: f64, expected: f64, images: u32, place: impl FnOnce() -> String) {
+        let deviation = (found - expected).abs();
+        let size = if deviation * f64::from(images) < 0.5 { 0.0 } else { deviation };
+        self.add(size, || (place(), format!("{found} here, {expected} in the trace")));
     }
 
     /// Adds a loss with its relative deviation.

@@ -7,8 +7,8 @@ use crate::files::{CsvFile, FileError};
 use crate::network::Tensors;
 use crate::space::{Child, Space};
 use crate::tensors::TensorFile;
-use crate::train::config::Precision;
-use crate::train::{Setup, TrainError};
+use crate::train::config::{DataOrder, Precision};
+use crate::train::{Setup, TrainError, listed_batches};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +51,7 @@ impl Trace {
         }
         config.set_children(steps.iter().map(|step| step.child.clone()).collect());
         let setup = Arc::new(Setup::new(config.run.clone())?);
+        check_file_order(folder, &setup, steps.len())?;
         let last = folder.join("final.safetensors");
         let last = last.exists().then(|| TensorFile::read(&last)).transpose()?.map(|file| file.tensors);
         Ok(Self {
@@ -96,6 +97,28 @@ fn read_steps(path: &Path, space: &Space) -> Result<Vec<ExpectedStep>, ReplayErr
         Ok(ExpectedStep { child, loss: row.number(2)?, accuracy: row.number(3)? })
     });
     read.collect()
+}
+
+/// Mini-batches may be listed beside file order; then they must be those of file order, or one of the two is a mistake.
+fn check_file_order(folder: &Path, setup: &Setup, steps: usize) -> Result<(), ReplayError> {
+    let config = &setup.config.data;
+    let path = folder.join(config.batches.as_deref().unwrap_or(Path::new("batches.csv")));
+    if config.order != DataOrder::File || (config.batches.is_none() && !path.exists()) {
+        return Ok(());
+    }
+    let listed = listed_batches(&path)?;
+    let mut stream = setup.stream(0)?;
+    for step in 0..steps {
+        let due = stream.mini_batch(step as u64).map_err(TrainError::from)?.images;
+        if listed.get(step) != Some(&due) {
+            let problem = format!(
+                "step {step} has other images than file order, which trace.toml names; set data.order = \"explicit\" to train \
+                 these, or remove the file"
+            );
+            return Err(ReplayError::Content { path, problem });
+        }
+    }
+    Ok(())
 }
 
 fn read_gradients(folder: &Path, setup: &Setup) -> Result<Option<ExpectedGradients>, ReplayError> {
