@@ -155,6 +155,7 @@ fn eval_ranks_the_children_of_a_run_and_stores_them() {
     let shop = Workshop::new();
     let run = shop.train("run", "");
     let printed = shop.run("eval run --children all --norm running,batch,recalibrated");
+    assert!(printed.contains("Evaluated 64 children in") && printed.contains(" images/s "), "{printed}");
     assert_eq!(ranked(&printed).len(), 64);
     assert!(printed.contains("Stored in run/evaluations/step-00000012.parquet"), "{printed}");
     assert_eq!(hash(&printed), run.state_hash);

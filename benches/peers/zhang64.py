@@ -1,21 +1,37 @@
-"""The zhang64 supernet in PyTorch, as fast as PyTorch runs it: single-path training and child-by-child evaluation.
+"""The zhang64 supernet in PyTorch, as fast as PyTorch runs it: single-path training, and evaluation of many children.
 
     python benches/peers/zhang64.py --size 32 --channels 16 --batch 64
-    python benches/peers/zhang64.py --size 8 --channels 8 --image-channels 1 --batch 64 --threads 1
+    python benches/peers/zhang64.py --size 8 --channels 8 --image-channels 1 --batch 64 --threads 1 --processes 2
     python benches/peers/zhang64.py --device cuda --size 32 --channels 16 --batch 256
 
-A variant is a sum of choices: `channels_last`, `bf16` (autocast), `compile` (torch.compile of the stem and of every candidate: compiling
-the network would recompile for every child), `graph` (one CUDA graph for every child); `eager` is none of them. By default all that can win on the
-device are measured (on a CPU, compiling takes minutes and has not won); compare with the best. Prints one JSON line a variant: images/s of training and of evaluation (median, minimum, maximum
-of the repeats), and beside them the floor that the machine's own matrix products allow (`gemm_gflops`, the same precision): what a
-perfect program bound by arithmetic would reach.
+Training takes one step on each of 16 children in turn; every candidate is on every edge equally often. Evaluation computes the logits of all 64
+children under running statistics. Images/s of evaluation are images times children.
 
-On a CPU, `LD_PRELOAD=libtcmalloc_minimal.so.4` and one thread are faster at small sizes; try both. On shared machines run it in turns with the
-other program and quote ratios.
+A variant is `eager`, or a sum of choices:
+
+- `channels_last`: images and weights in that memory format.
+- `bf16`: autocast.
+- `compile`: torch.compile of the stem and of every candidate (compiling the network would recompile for every child).
+- `graph`: CUDA graphs, one for every child, or one for all where they share work.
+- `phases`, training: the dilated depthwise convolution as a dense one over the four phases of the image. oneDNN computes the gradients of a dense
+  one several times faster; the copies make its forward slower.
+- `folded`, evaluation: batch normalization folded into the convolution before it.
+- `shared`, evaluation: the stem and the edges of the first cell computed once for all children; without it, child by child.
+
+By default all that can win on the device are measured (on a CPU, compiling takes minutes and has not won); compare with the best. Prints one
+JSON line a variant: images/s (median, minimum, maximum of the repeats), and beside them the floor that the machine's own matrix products allow
+(`gemm_gflops`, the same precision, one process): what a perfect program bound by arithmetic would reach. A data set is not read: one mini-batch
+of random images stays in memory.
+
+With `--processes`, that many networks work side by side, and their images/s are added: on a CPU, two processes of one thread are faster than one of two.
+`LD_PRELOAD=libtcmalloc_minimal.so.4` is faster at small sizes; try both. On shared machines run it in turns with the other program and quote ratios.
 """
 
 import argparse
+import copy
+import functools
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -29,14 +45,28 @@ for setting in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
+from torch.nn.utils.fusion import fuse_conv_bn_eval  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "pytorch"))
 from model import CHILDREN, Zhang64  # noqa: E402
 
-CHOICES = {"channels_last", "bf16", "compile", "graph"}
+# A Latin square: every candidate is on every edge in four of the 16.
+TRAINED_CHILDREN = [child for child in CHILDREN if sum(map(int, child)) % 4 == 0]
+CHOICES = {
+    "training": {"channels_last", "bf16", "compile", "graph", "phases"},
+    "evaluation": {"channels_last", "bf16", "compile", "graph", "folded", "shared"},
+}
 DEFAULT_VARIANTS = {
-    "cpu": ["eager", "channels_last", "channels_last+bf16"],
-    "cuda": [
+    ("training", "cpu"): ["eager", "channels_last", "channels_last+phases", "channels_last+bf16"],
+    ("evaluation", "cpu"): [
+        "eager",
+        "channels_last",
+        "channels_last+folded",
+        "channels_last+shared",
+        "channels_last+folded+shared",
+        "channels_last+bf16+folded+shared",
+    ],
+    ("training", "cuda"): [
         "eager",
         "channels_last",
         "channels_last+bf16",
@@ -46,72 +76,171 @@ DEFAULT_VARIANTS = {
         "channels_last+graph",
         "channels_last+bf16+graph",
     ],
+    ("evaluation", "cuda"): [
+        "eager",
+        "channels_last",
+        "compile",
+        "graph",
+        "channels_last+graph",
+        "folded+graph",
+        "folded+shared+graph",
+        "channels_last+folded+shared+graph",
+        "channels_last+bf16+folded+shared+graph",
+    ],
 }
 
 
+class PhasedConvolution(nn.Conv2d):
+    """A convolution of dilation 2, computed on the four images of every second row and column: of those it is a dense one. Even sizes only."""
+
+    @classmethod
+    def replacing(cls, dilated):
+        dilated.__class__ = cls
+        return dilated
+
+    def forward(self, x):
+        batch, channels, height, width = x.shape
+        phases = x.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width // 2, 2, channels).permute(2, 4, 0, 1, 3, 5)
+        phases = phases.reshape(4 * batch, height // 2, width // 2, channels).permute(0, 3, 1, 2)
+        padding = self.kernel_size[0] // 2
+        y = functional.conv2d(phases, self.weight, padding=padding, groups=self.groups).permute(0, 2, 3, 1)
+        y = y.reshape(2, 2, batch, height // 2, width // 2, channels).permute(2, 3, 0, 4, 1, 5)
+        return y.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def flatten(model):
+    """Candidates as flat sequences: at small sizes, the calls of nested modules cost several percent."""
+    for cell in model.net.cells:
+        cell.preproc = cell.preproc.net
+        for edge in (edge for node in cell.dag for edge in node):
+            edge._ops = nn.ModuleList(nn.Sequential(*leaves(candidate)) for candidate in edge._ops)
+
+
+def leaves(module):
+    return [inner for inner in module.modules() if not list(inner.children())]
+
+
+def use_phases(model):
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.dilation == (2, 2):
+            PhasedConvolution.replacing(module)
+
+
+def fold_normalization(model):
+    """Folds every batch normalization that follows a convolution into it."""
+    for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
+        for place, (layer, following) in enumerate(zip(list(sequence), list(sequence)[1:])):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                sequence[place] = fuse_conv_bn_eval(layer, following)
+                sequence[place + 1] = nn.Identity()
+
+
+def compile_parts(model):
+    torch._dynamo.config.recompile_limit = 512
+    network = model.net
+    network.stem = torch.compile(network.stem)
+    for cell in network.cells:
+        cell.preproc = torch.compile(cell.preproc)
+        for edge in (edge for node in cell.dag for edge in node):
+            edge._ops = nn.ModuleList(torch.compile(candidate) for candidate in edge._ops)
+
+
 class Program:
-    """One variant: a network, a mini-batch, an optimizer."""
+    """One variant: a network and a mini-batch. `steps()` are functions that together work once on every child."""
 
     def __init__(self, arguments, variant):
-        choices = {variant} - {"eager"} if "+" not in variant else set(variant.split("+"))
-        if unknown := choices - CHOICES:
-            raise SystemExit(f"no choice is named {', '.join(sorted(unknown))}; there are eager, {', '.join(sorted(CHOICES))}")
-        self.device, self.batch = arguments.device, arguments.batch
-        self.children = CHILDREN[:: max(1, len(CHILDREN) // arguments.children)][: arguments.children]
-        self.bf16, self.graph = "bf16" in choices, "graph" in choices
-        if self.graph and self.device != "cuda":
+        self.choices = set(variant.split("+")) - {"eager"}
+        if unknown := self.choices - CHOICES[arguments.work]:
+            known = ", ".join(sorted(CHOICES[arguments.work]))
+            raise SystemExit(f"{arguments.work} has no choice {', '.join(sorted(unknown))}; there are eager, {known}")
+        if "graph" in self.choices and arguments.device != "cuda":
             raise SystemExit("graph needs --device cuda")
+        self.device, self.batch = arguments.device, arguments.batch
+        self.bf16, self.graph = "bf16" in self.choices, "graph" in self.choices
 
         torch.manual_seed(0)
         self.model = Zhang64(arguments.channels, arguments.cells, image_channels=arguments.image_channels).to(self.device)
-        shape = (self.batch, arguments.image_channels, arguments.size, arguments.size)
-        self.images = torch.randn(shape, device=self.device)
+        flatten(self.model)
+        self.images = torch.randn((self.batch, arguments.image_channels, arguments.size, arguments.size), device=self.device)
         self.labels = torch.randint(0, 10, (self.batch,), device=self.device)
-        if "channels_last" in choices:
+        if "channels_last" in self.choices:
             self.model = self.model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
-        self.forward_gflops_per_image, self.training_gflops_per_image = self.count_gflops()
-        if "compile" in choices:
-            self.compile()
-        # The fused update is the fastest; it wants every momentum to exist (zero is where a momentum starts).
-        self.optimizer = torch.optim.SGD(self.model.parameters(), 0.025, momentum=0.9, weight_decay=1e-3, fused=True)
-        for parameter in self.model.parameters():
-            self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-    def compile(self):
-        torch._dynamo.config.recompile_limit = 512
-        network = self.model.net
-        network.stem = torch.compile(network.stem)
-        for cell in network.cells:
-            cell.preproc = torch.compile(cell.preproc)
-            for edge in (edge for node in cell.dag for edge in node):
-                edge._ops = nn.ModuleList(torch.compile(candidate) for candidate in edge._ops)
-
-    def count_gflops(self):
-        """Forward and training, averaged over the children: a multiply-add is two; a gradient costs a forward each, the stem has one only."""
-        products = []
-
-        def see(module, inputs, output):
-            taps = module.weight[0].numel()
-            first = module is self.model.net.stem[0]
-            products.append((2 * taps * output[0].numel(), 2 if first else 3))
-
-        layers = [module for module in self.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-        handles = [layer.register_forward_hook(see) for layer in layers]
-        self.model.eval()
-        with torch.no_grad():
-            for child in self.children:
-                self.model(self.images[:1], child)
-        for handle in handles:
-            handle.remove()
-        scale = 1e-9 / len(self.children)
-        return sum(f for f, _ in products) * scale, sum(f * times for f, times in products) * scale
 
     def autocast(self):
         # A capture must not use casts of weights that were cached before it.
         return torch.autocast(self.device, torch.bfloat16, enabled=self.bf16, cache_enabled=not self.graph)
 
-    def train_step(self, child):
+    def forward_multiplications(self, forward):
+        """Multiply-adds of the layers that `forward` runs on one image, each with its number of passes in training: a gradient costs a forward each,
+        and the first convolution has one gradient only."""
+        products = []
+
+        def see(module, inputs, output):
+            first = module is self.model.net.stem[0]
+            products.append((module.weight[0].numel() * output.numel(), 2 if first else 3))
+
+        layers = [module for module in self.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+        handles = [layer.register_forward_hook(see) for layer in layers]
+        mini_batch, self.images = self.images, self.images[:1]
+        with torch.no_grad():
+            forward()
+        self.images = mini_batch
+        for handle in handles:
+            handle.remove()
+        return products
+
+    def run(self):
+        """A function that works once on every child."""
+        if self.graph:
+            graphs = self.capture(self.steps())
+            return lambda: [graph.replay() for graph in graphs]
+        steps = self.steps()
+        return lambda: [step() for step in steps]
+
+    def capture(self, steps):
+        """A CUDA graph for every step, in one memory pool."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for step in steps * 2:
+                step()
+        torch.cuda.current_stream().wait_stream(side)
+        graphs, pool = [], torch.cuda.graph_pool_handle()
+        for step in steps:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                step()
+            graphs.append(graph)
+        return graphs
+
+
+class Training(Program):
+    """A step on every child: forward, backward, an update of the parameters that the child has."""
+
+    children = TRAINED_CHILDREN
+
+    def __init__(self, arguments, variant):
+        super().__init__(arguments, variant)
+        self.model.eval()  # Counting must not move the running statistics.
+        products = self.forward_multiplications(lambda: [self.model(self.images, child) for child in self.children])
+        self.gflops_per_image = 2e-9 * sum(count * passes for count, passes in products) / len(self.children)
+        self.model.train()
+        if "phases" in self.choices:
+            use_phases(self.model)
+        if "compile" in self.choices:
+            compile_parts(self.model)
+        # The fused update is the fastest; it wants every momentum to exist (zero is where a momentum starts).
+        self.optimizer = torch.optim.SGD(self.model.parameters(), 0.025, momentum=0.9, weight_decay=1e-3, fused=True)
+        for parameter in self.model.parameters():
+            self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            if self.graph:
+                parameter.grad = torch.zeros_like(parameter)
+
+    def steps(self):
+        return [functools.partial(self.step, child) for child in self.children]
+
+    def step(self, child):
         # Captured graphs hold the addresses of the gradients.
         self.optimizer.zero_grad(set_to_none=not self.graph)
         with self.autocast():
@@ -119,52 +248,70 @@ class Program:
         functional.cross_entropy(logits.float(), self.labels).backward()
         self.optimizer.step()
 
-    def evaluation_step(self, child):
-        with torch.no_grad(), self.autocast():
+
+class Evaluation(Program):
+    """The logits of every child."""
+
+    children = CHILDREN
+
+    def __init__(self, arguments, variant):
+        super().__init__(arguments, variant)
+        self.model.eval()
+        if "folded" in self.choices:
+            fold_normalization(self.model)
+        products = self.forward_multiplications(lambda: [step() for step in self.steps()])
+        self.gflops_per_image = 2e-9 * sum(count for count, _ in products) / len(self.children)
+        if "compile" in self.choices:
+            compile_parts(self.model)
+
+    def steps(self):
+        if "shared" in self.choices:
+            return [self.evaluate_sharing]
+        return [functools.partial(self.evaluate, child) for child in self.children]
+
+    @torch.inference_mode()
+    def evaluate(self, child):
+        with self.autocast():
             return self.model(self.images, child)
 
-    def capture(self, step):
-        """One CUDA graph for every child, in one memory pool."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for child in self.children * 2:
-                step(child)
-        torch.cuda.current_stream().wait_stream(side)
-        graphs, pool = [], torch.cuda.graph_pool_handle()
-        for child in self.children:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                step(child)
-            graphs.append(graph)
-        return graphs
+    @torch.inference_mode()
+    def evaluate_sharing(self):
+        with self.autocast():
+            network = self.model.net
+            first_cell, later_cells = network.cells[0], network.cells[1:]
+            x0 = first_cell.preproc(network.stem(self.images))
+            [edge_01], [edge_02, edge_12] = first_cell.dag
+            x1 = [edge_01(x0, candidate) for candidate in range(4)]
+            x2_from_0 = [edge_02(x0, candidate) for candidate in range(4)]
+            x2_from_1 = [[edge_12(node, candidate) for candidate in range(4)] for node in x1]
+            logits = []
+            for child in self.children:
+                a, b, c = candidates = [int(digit) - 1 for digit in child]
+                x = torch.cat([x1[a], x2_from_0[b] + x2_from_1[a][c]], dim=1)
+                for cell in later_cells:
+                    x = cell(x, candidates)
+                logits.append(network.linear(x.mean(dim=(2, 3))))
+            return logits
 
-    def all_children(self, step):
-        """A function that takes one step on every child."""
-        if self.graph:
-            for parameter in self.model.parameters():
-                parameter.grad = torch.zeros_like(parameter)
-            graphs = self.capture(step)
-            return lambda: [graph.replay() for graph in graphs]
-        return lambda: [step(child) for child in self.children]
 
-    def images_per_second(self, step, repeats, seconds):
-        """Repeats of at least `seconds` each, after a warm-up."""
-        run = self.all_children(step)
-        run()
-        synchronize(self.device)
-        started = time.perf_counter()
-        run()
-        synchronize(self.device)
-        rounds = max(1, round(seconds / (time.perf_counter() - started)))
-        rates = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            for _ in range(rounds):
-                run()
-            synchronize(self.device)
-            rates.append(rounds * len(self.children) * self.batch / (time.perf_counter() - started))
-        return {"median": figure(statistics.median(rates)), "min": figure(min(rates)), "max": figure(max(rates))}
+def images_per_second(program, repeats, seconds, wait_for_others):
+    """One figure a repeat of at least `seconds`, after a warm-up."""
+    steps = program.steps()
+    # Every shape is in a few children; compiled candidates must all have been compiled.
+    for step in steps if "compile" in program.choices else steps[::5]:
+        step()
+    run = program.run()
+    rates = []
+    for _ in range(repeats):
+        synchronize(program.device)
+        wait_for_others()
+        images, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds:
+            run()
+            synchronize(program.device)
+            images += len(program.children) * program.batch
+        rates.append(images / elapsed)
+    return rates
 
 
 def figure(number):
@@ -190,18 +337,18 @@ def gemm_gflops(device, dtype):
     return 2e-9 * size**3 / best
 
 
-def measure(arguments, variant):
-    program = Program(arguments, variant)
-    program.model.train()
-    training = program.images_per_second(program.train_step, arguments.repeats, arguments.seconds)
-    program.model.eval()
-    evaluation = program.images_per_second(program.evaluation_step, arguments.repeats, arguments.seconds)
+def measure(arguments, variant, wait_for_others):
+    """The variant's figures, and its images/s of every repeat apart: those of several processes are added."""
+    program = (Training if arguments.work == "training" else Evaluation)(arguments, variant)
+    rates = images_per_second(program, arguments.repeats, arguments.seconds, wait_for_others)
     gflops = gemm_gflops(arguments.device, torch.bfloat16 if program.bf16 else torch.float32)
-    return {
+    result = {
         "peer": "torch",
         "version": torch.__version__,
         "space": "zhang64",
+        "work": arguments.work,
         "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
+        "processes": arguments.processes,
         "threads": torch.get_num_threads(),
         "variant": variant,
         "size": arguments.size,
@@ -210,34 +357,66 @@ def measure(arguments, variant):
         "image_channels": arguments.image_channels,
         "batch": arguments.batch,
         "children": len(program.children),
-        "train_images_per_second": training,
-        "evaluation_images_per_second": evaluation,
         "gemm_gflops": figure(gflops),
-        "train_floor_images_per_second": figure(gflops / program.training_gflops_per_image),
-        "evaluation_floor_images_per_second": figure(gflops / program.forward_gflops_per_image),
+        "floor_images_per_second": figure(gflops / program.gflops_per_image),
     }
+    return result, rates
+
+
+def print_result(result, rates):
+    figures = {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}
+    print(json.dumps(result | {"images_per_second": {name: figure(rate) for name, rate in figures.items()}}), flush=True)
+
+
+def work(arguments, variants, barrier, results):
+    """One of several processes."""
+    prepare(arguments)
+    for variant in variants:
+        results.put(measure(arguments, variant, barrier.wait))
+
+
+def prepare(arguments):
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    torch.backends.cudnn.benchmark = True
+
+
+def measure_side_by_side(arguments, variants):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(arguments.processes)
+    queues = [context.SimpleQueue() for _ in range(arguments.processes)]
+    processes = [context.Process(target=work, args=(arguments, variants, barrier, queue), daemon=True) for queue in queues]
+    for process in processes:
+        process.start()
+    for _ in variants:
+        pairs = [queue.get() for queue in queues]
+        print_result(pairs[0][0], [sum(rates) for rates in zip(*(rates for _, rates in pairs))])
+    for process in processes:
+        process.join()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", choices=["training", "evaluation"], default="training")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--size", type=int, default=32, help="height and width of an image")
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--cells", type=int, default=4)
     parser.add_argument("--image-channels", type=int, default=3)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--children", type=int, default=16, help="how many of the 64, evenly spread")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="shortest repeat")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (its own choice)")
+    parser.add_argument("--processes", type=int, default=1, help="networks side by side, each with its own threads")
     parser.add_argument("--variants", help="comma-separated, e.g. eager,channels_last+bf16 (all)")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    torch.backends.cudnn.benchmark = True
-    variants = arguments.variants.split(",") if arguments.variants else DEFAULT_VARIANTS[arguments.device]
+    variants = arguments.variants.split(",") if arguments.variants else DEFAULT_VARIANTS[arguments.work, arguments.device]
+    if arguments.processes > 1:
+        measure_side_by_side(arguments, variants)
+        return
+    prepare(arguments)
     for variant in variants:
-        print(json.dumps(measure(arguments, variant)), flush=True)
+        print_result(*measure(arguments, variant, wait_for_others=lambda: None))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ use super::checkpoint::{CheckpointArguments, free_file, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
 use super::results::ranking;
 use crate::backend::Executor;
-use crate::records::write_parquet;
+use crate::records::{AccuracyRecord, write_parquet};
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Evaluator, Workload};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 #[derive(Args)]
 pub struct EvalArguments {
@@ -59,10 +60,18 @@ impl DeviceTask for Eval {
         trainer.check_memory(&Workload::evaluation(&evaluator, &self.norms))?;
         let replica = &trainer.replicas[0];
         let mut rows = Vec::new();
+        let started = Instant::now();
         for norm in &self.norms {
             let results = evaluator.evaluate(&trainer.host, &replica.state, *norm, replica.data_seed);
             rows.extend(evaluator.records(trainer.step, self.checkpoint.replica, *norm, &results));
         }
+        let seconds = started.elapsed().as_secs_f64();
+        let evaluated: u64 = rows.iter().map(|row: &AccuracyRecord| u64::from(row.images)).sum();
+        println!(
+            "Evaluated {} children in {seconds:.2} s: {:.0} images/s (images times children and regimes)\n",
+            evaluator.children.len(),
+            evaluated as f64 / seconds,
+        );
         println!("Children after step {} (replica {}):", trainer.step, self.checkpoint.replica);
         print!("{}", ranking(&rows, usize::MAX));
         let file = match self.out {
