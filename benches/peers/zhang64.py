@@ -18,13 +18,13 @@ A variant is `eager`, or a sum of choices:
 - `folded`, evaluation: batch normalization folded into the convolution before it.
 - `shared`, evaluation: the stem and the edges of the first cell computed once for all children; without it, child by child.
 
-By default all that can win on the device are measured (on a CPU, compiling takes minutes and has not won); compare with the best. Prints one
+By default all but `compile` on a CPU, which takes minutes, are measured; compare with the best. Prints one
 JSON line a variant: images/s (median, minimum, maximum of the repeats), and beside them the floor that the machine's own matrix products allow
 (`gemm_gflops`, the same precision, one process): what a perfect program bound by arithmetic would reach. A data set is not read: one mini-batch
 of random images stays in memory.
 
-With `--processes`, that many networks work side by side, and their images/s are added: on a CPU, two processes of one thread are faster than one of two.
-`LD_PRELOAD=libtcmalloc_minimal.so.4` is faster at small sizes; try both. On shared machines run it in turns with the other program and quote ratios.
+With `--processes`, that many networks work side by side, and their images/s are added.
+Try `LD_PRELOAD=libtcmalloc_minimal.so.4` too. On shared machines run it in turns with the other program and quote ratios.
 """
 
 import argparse
@@ -109,7 +109,7 @@ class PhasedConvolution(nn.Conv2d):
 
 
 def flatten(model):
-    """Candidates as flat sequences: at small sizes, the calls of nested modules cost several percent."""
+    """Candidates as flat sequences: fewer calls."""
     for cell in model.net.cells:
         cell.preproc = cell.preproc.net
         for edge in (edge for node in cell.dag for edge in node):
@@ -230,7 +230,7 @@ class Training(Program):
             use_phases(self.model)
         if "compile" in self.choices:
             compile_parts(self.model)
-        # The fused update is the fastest; it wants every momentum to exist (zero is where a momentum starts).
+        # The fused update is one call; it wants every momentum to exist (zero is where a momentum starts).
         self.optimizer = torch.optim.SGD(self.model.parameters(), 0.025, momentum=0.9, weight_decay=1e-3, fused=True)
         for parameter in self.model.parameters():
             self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
