@@ -8,7 +8,7 @@ use crate::backend::Executor;
 use crate::data::Source;
 use crate::network::Sharing;
 use crate::space::Space;
-use crate::train::config::{self, ChildOrder, RateSchedule, RunConfig, StartConfig, StepChildren};
+use crate::train::config::{self, ChildOrder, RunConfig, StartConfig, StepChildren};
 use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, peak_bytes};
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -100,8 +100,7 @@ fn going_on(from: &Path, assignments: &[String]) -> anyhow::Result<RunConfig> {
     let mut config = checkpoint.config;
     config.name = format!("{}-from-{}", config.name, checkpoint.step);
     config.replicas = 1;
-    config.optimizer.schedule = RateSchedule::Constant;
-    config.optimizer.learning_rate = checkpoint.learning_rate.unwrap_or(config.optimizer.learning_rate);
+    config.optimizer.hold_rate(checkpoint.learning_rate.unwrap_or(config.optimizer.learning_rate));
     let [init, data, order] = config.seed.of(checkpoint.replica);
     (config.seed.init, config.seed.data, config.seed.order) = (Some(init), Some(data), Some(order));
     config.interference.children = None;

@@ -16,7 +16,7 @@ mod pixels;
 mod source;
 mod split;
 
-pub use augmentation::{Augmentation, Placement};
+pub use augmentation::{Augmentation, Placement, Rectangle};
 pub use batches::{BatchOrder, BatchStream, MiniBatch};
 pub use dataset::{Dataset, Records};
 pub use error::DataError;
