@@ -40,6 +40,8 @@ pub trait Simd: Copy {
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Correctly rounded, as division is.
+    fn sqrt(self, a: Self::Vector) -> Self::Vector;
     /// `a * b + c`; one rounding, except on the portable level.
     fn fma(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a > b ? a : b`: the second operand where they are equal or one is not a number.

@@ -63,6 +63,10 @@ impl Simd for Portable {
         zip(a, b, |a, b| a / b)
     }
     #[inline(always)]
+    fn sqrt(self, a: Eight) -> Eight {
+        a.map(f32::sqrt)
+    }
+    #[inline(always)]
     fn fma(self, a: Eight, b: Eight, c: Eight) -> Eight {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }

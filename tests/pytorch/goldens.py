@@ -1,6 +1,7 @@
 """Writes the golden numbers of `tests/goldens/`: `python tests/pytorch/goldens.py [FOLDER]`.
 
-`stages.py` describes the contents of `stages.{json,safetensors}`, `networks.py` those of `zhang64_*.{json,safetensors}`.
+`stages.py` describes the contents of `stages.{json,safetensors}`, `adam.py` those of `adam.{json,safetensors}`, `networks.py` those of
+`zhang64_*.{json,safetensors}`.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from adam import golden_adam
 from networks import NETWORKS, golden_network
 from stages import golden_stages
 
@@ -30,6 +32,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     cases, tensors = golden_stages()
     write(folder, "stages", {"cases": cases}, tensors)
+    cases, tensors = golden_adam()
+    write(folder, "adam", {"cases": cases}, tensors)
     for name, description in NETWORKS.items():
         described, tensors = golden_network(description)
         write(folder, name, described, tensors)
