@@ -10,6 +10,7 @@ mod compressed;
 mod dataset;
 mod digits;
 mod error;
+pub mod fetch;
 mod gather;
 mod idx;
 mod pixels;
