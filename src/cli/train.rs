@@ -7,7 +7,7 @@ use super::results::ranking;
 use crate::backend::Executor;
 use crate::data::Source;
 use crate::network::Sharing;
-use crate::space::Space;
+use crate::space::{Child, Space};
 use crate::train::config::{self, ChildOrder, RunConfig, StartConfig, StepChildren};
 use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, peak_bytes};
 use anyhow::{Context, ensure};
@@ -30,6 +30,9 @@ pub struct TrainArguments {
     /// Train these children only, in this order: a list with commas, `all` or `every:N`.
     #[arg(long)]
     children: Option<String>,
+    /// Train and evaluate this child alone: a standalone network, whatever the configuration says of children.
+    #[arg(long, conflicts_with = "children")]
+    child: Option<String>,
     /// Updates, instead of the configured length.
     #[arg(long)]
     steps: Option<u64>,
@@ -38,7 +41,7 @@ pub struct TrainArguments {
     #[arg(long, value_name = "CHECKPOINT")]
     from: Option<PathBuf>,
     /// Go on with a run that was stopped.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "children", "steps", "from", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "children", "child", "steps", "from", "out"])]
     resume: Option<PathBuf>,
     /// Run folder; it must not exist. `runs/NAME` unless given, then `runs/NAME-2` ...
     #[arg(long)]
@@ -86,12 +89,24 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
     };
     if let Some(text) = &arguments.children {
         let space = Space::load(&config.network.space)?;
-        let children = space.parse_children(text)?;
-        config.step.children = StepChildren::Cycle;
-        config.step.lanes = None;
-        config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
+        train_only(&mut config, &space, &space.parse_children(text)?);
+    }
+    if let Some(text) = &arguments.child {
+        let space = Space::load(&config.network.space)?;
+        let child = space.parse_child(text)?;
+        config.evaluation.children = space.format_child(&child);
+        config.interference.children = None;
+        config.step.reduce = None;
+        train_only(&mut config, &space, &[child]);
     }
     Ok(config)
+}
+
+/// Trains these children in turns, one a step.
+fn train_only(config: &mut RunConfig, space: &Space, children: &[Child]) {
+    config.step.children = StepChildren::Cycle;
+    config.step.lanes = None;
+    config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
 }
 
 /// The configuration that goes on from a checkpoint, at the constant rate of its last step.
