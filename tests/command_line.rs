@@ -3,6 +3,7 @@
 mod common;
 
 use common::command::Workshop;
+use crosstalk::tensors::TensorFile;
 use std::io::Write;
 use std::path::Path;
 
@@ -234,4 +235,52 @@ fn help_is_there_for_every_subcommand() {
         assert!(printed.contains(&format!("Usage: crosstalk {command}").trim_end().to_owned()), "{printed}");
     }
     assert!(shop.run("--version").starts_with("crosstalk "));
+}
+
+#[test]
+fn a_child_alone_is_trained_and_evaluated_and_nothing_else_moves() {
+    let shop = Workshop::new();
+    let arguments = "--steps 4 --set evaluation.every_steps=2 --child 213";
+    let alone = shop.train("alone", arguments);
+    assert!(alone.steps.iter().all(|step| step.child == "213") && alone.steps.len() == 4);
+    assert!(alone.accuracy.iter().all(|row| row.child == "213") && !alone.accuracy.is_empty());
+    // Draws of many children give way to it.
+    let fair = shop.train("fair", &format!("{arguments} --set step.children=fair --set step.order=lexicographic"));
+    assert_eq!(fair.state_hash, alone.state_hash);
+
+    let checkpoint = "checkpoints/step-00000004/replica-0.safetensors";
+    let untrained = shop.train("untrained", "--steps 4 --child 213 --set optimizer.learning_rate=0");
+    assert_ne!(untrained.state_hash, alone.state_hash);
+    let read = |run: &str| TensorFile::read(&shop.path(run).join(checkpoint)).expect("weights").tensors;
+    let (before, after) = (read("untrained"), read("alone"));
+    let weights = after.iter().filter(|(name, _)| name.ends_with("weight") && !name.starts_with("momentum/"));
+    let mut moved = Vec::new();
+    for (name, tensor) in weights.filter(|(name, _)| name.contains(".dag.0.0._ops.")) {
+        if before[name].values != tensor.values {
+            moved.push(name);
+        }
+    }
+    assert!(
+        !moved.is_empty() && moved.iter().all(|name| name.contains("._ops.1.")),
+        "edge 0->1 takes candidate 2: {moved:?}"
+    );
+}
+
+#[test]
+fn several_children_or_none_are_no_child_alone() {
+    let shop = Workshop::new();
+    let error = shop.refused("train small.toml --child 213,214");
+    assert!(error.contains("213,214") && error.contains("3 edges"), "{error}");
+}
+
+#[test]
+fn a_child_is_drawn_to_a_file_and_a_space_to_standard_output() {
+    let shop = Workshop::new();
+    assert_eq!(shop.run("space draw zhang64 --child 213 --output child.svg"), "Stored in child.svg\n");
+    let picture = std::fs::read_to_string(shop.path("child.svg")).expect("a picture");
+    assert!(picture.starts_with("<?xml") && picture.contains("zhang64, child 213"), "{picture}");
+    let printed = shop.run("space draw zhang64");
+    assert!(printed.starts_with("<?xml") && printed.ends_with("</svg>\n"), "{printed}");
+    let error = shop.refused("space draw zhang64 --child 215");
+    assert!(error.contains("`5` at position 3"), "{error}");
 }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crosstalk::data::{
-    Augmentation, BatchOrder, BatchStream, DataError, Dataset, MiniBatch, PixelTable, Placement, Records, Source,
-    Split, SplitRanges, Validation, gather, image_length, labels,
+    Augmentation, BatchOrder, BatchStream, DataError, Dataset, MiniBatch, PixelTable, Placement, Records, Rectangle,
+    Source, Split, SplitRanges, Validation, gather, image_length, labels,
 };
 use crosstalk::tensor::{Real, Shape};
 use proptest::prelude::*;
@@ -80,23 +80,30 @@ fn lists_and_sizes_that_make_no_mini_batch_are_refused() {
     assert!(matches!(BatchStream::new(BatchOrder::File, 1, 4..4, 1), Err(DataError::NoTrainingImages)));
 }
 
+/// The size of CIFAR-10's images.
+const IMAGE: Shape = Shape::new(32, 32, 3);
+
 #[test]
-fn crops_and_flips_depend_on_seed_step_and_position_alone() {
-    let augmentation = Augmentation { crop_padding: 4, flip: true };
-    let drawn = augmentation.draw(1, 7, 256);
-    assert_eq!(drawn[..80], augmentation.draw(1, 7, 80));
-    assert_ne!(drawn, augmentation.draw(2, 7, 256));
-    assert_ne!(drawn, augmentation.draw(1, 8, 256));
-    let flips_only = Augmentation { crop_padding: 0, flip: true }.draw(1, 7, 256);
+fn crops_flips_and_cutouts_depend_on_seed_step_and_position_alone() {
+    let augmentation = Augmentation { crop_padding: 4, flip: true, cutout: 16 };
+    let drawn = augmentation.draw(1, 7, IMAGE, 256);
+    assert_eq!(drawn[..80], augmentation.draw(1, 7, IMAGE, 80));
+    assert_ne!(drawn, augmentation.draw(2, 7, IMAGE, 256));
+    assert_ne!(drawn, augmentation.draw(1, 8, IMAGE, 256));
+    let without_cutout = Augmentation { cutout: 0, ..augmentation }.draw(1, 7, IMAGE, 256);
+    assert!(without_cutout.iter().zip(&drawn).all(|(a, b)| *a == Placement { cutout: Rectangle::default(), ..*b }));
+    let cutout_only = Augmentation { cutout: 16, ..Augmentation::default() }.draw(1, 7, IMAGE, 256);
+    assert!(cutout_only.iter().zip(&drawn).all(|(a, b)| *a == Placement { cutout: b.cutout, ..Placement::default() }));
+    let flips_only = Augmentation { flip: true, ..Augmentation::default() }.draw(1, 7, IMAGE, 256);
     assert!(flips_only.iter().zip(&drawn).all(|(a, b)| a.flip == b.flip && (a.dy, a.dx) == (0, 0)));
     assert!(Augmentation::default().is_off() && !augmentation.is_off());
-    assert_eq!(Augmentation::default().draw(1, 7, 2), [Placement::default(); 2]);
+    assert_eq!(Augmentation::default().draw(1, 7, IMAGE, 2), [Placement::default(); 2]);
 }
 
 #[test]
 fn every_offset_and_both_directions_are_drawn_evenly() {
-    let drawn: Vec<Placement> =
-        (0..100).flat_map(|step| Augmentation { crop_padding: 2, flip: true }.draw(3, step, 250)).collect();
+    let augmentation = Augmentation { crop_padding: 2, flip: true, cutout: 0 };
+    let drawn: Vec<Placement> = (0..100).flat_map(|step| augmentation.draw(3, step, IMAGE, 250)).collect();
     for offset in -2..=2 {
         // 5,000 of 25,000 expected, standard deviation 63.
         assert!(drawn.iter().filter(|placement| placement.dy == offset).count().abs_diff(5000) < 320);
@@ -107,9 +114,45 @@ fn every_offset_and_both_directions_are_drawn_evenly() {
     assert!(equal.abs_diff(5000) < 320, "rows and columns are not independent: {equal}");
 }
 
+/// DARTS: `y = randint(h)`, rows `clip(y - length // 2, 0, h)` to `clip(y + length // 2, 0, h)`, and columns likewise.
+#[test]
+fn every_pixel_is_the_center_of_a_cutout_equally_often_and_borders_clip_it() {
+    let image = Shape::new(5, 4, 1);
+    let augmentation = Augmentation { cutout: 4, ..Augmentation::default() };
+    let drawn = (0..100).flat_map(|step| augmentation.draw(3, step, image, 250));
+    let mut counts = std::collections::BTreeMap::new();
+    for placement in drawn {
+        let Rectangle { top, bottom, left, right } = placement.cutout;
+        *counts.entry([top, bottom, left, right]).or_insert(0u32) += 1;
+    }
+    let clipped = |y: u16, x: u16| [y.saturating_sub(2), (y + 2).min(5), x.saturating_sub(2), (x + 2).min(4)];
+    let squares: Vec<_> = (0..5).flat_map(|y| (0..4).map(move |x| clipped(y, x))).collect();
+    assert_eq!(counts.values().sum::<u32>(), 25_000);
+    for (square, count) in counts {
+        // 1,250 of 25,000 expected for each center, standard deviation 34 for one and 49 for two that clip to the same.
+        let centers = squares.iter().filter(|other| **other == square).count() as u32;
+        assert!(centers > 0 && count.abs_diff(1250 * centers) < 250, "{square:?}: {count} of {centers} center(s)");
+    }
+}
+
+#[test]
+fn an_odd_cutout_reaches_as_far_on_both_sides_of_its_center() {
+    let augmentation = Augmentation { cutout: 3, ..Augmentation::default() };
+    let drawn = augmentation.draw(3, 0, IMAGE, 500);
+    let inside = drawn.iter().map(|placement| placement.cutout).filter(|cutout| cutout.top > 0 && cutout.bottom < 32);
+    assert!(inside.clone().count() > 400 && inside.clone().all(|cutout| cutout.bottom - cutout.top == 3));
+}
+
+#[test]
+fn a_cutout_larger_than_the_image_is_refused() {
+    let check = |cutout| Augmentation { cutout, ..Augmentation::default() }.check(Shape::new(8, 9, 1));
+    assert!(check(0).is_ok() && check(8).is_ok());
+    assert!(matches!(check(9), Err(DataError::Cutout { side: 9, height: 8, width: 9 })));
+}
+
 #[test]
 fn a_padding_as_large_as_the_image_is_refused() {
-    let check = |crop_padding| Augmentation { crop_padding, flip: false }.check(Shape::new(8, 9, 1));
+    let check = |crop_padding| Augmentation { crop_padding, ..Augmentation::default() }.check(Shape::new(8, 9, 1));
     assert!(check(0).is_ok() && check(7).is_ok());
     assert!(matches!(check(8), Err(DataError::CropPadding { padding: 8, height: 8, width: 9 })));
 }
@@ -128,7 +171,7 @@ fn table_for(channels: usize) -> PixelTable {
     PixelTable::new(&mean, &std).unwrap()
 }
 
-/// Pads, crops, flips and normalizes in so many steps, one value at a time.
+/// Pads, crops, flips, normalizes and cuts out in so many steps, one value at a time.
 fn literal(set: &Dataset, table: &PixelTable, image: u32, placement: Placement, padding: usize) -> Vec<f32> {
     let Shape { height, width, channels } = set.shape();
     let (padded_height, padded_width) = (height + 2 * padding, width + 2 * padding);
@@ -146,8 +189,10 @@ fn literal(set: &Dataset, table: &PixelTable, image: u32, placement: Placement, 
     for y in 0..height {
         for x in 0..width {
             let column = if placement.flip { width - 1 - x } else { x };
+            let Rectangle { top: first_row, bottom, left: first_column, right } = placement.cutout;
+            let is_cut = (first_row..bottom).contains(&(y as u16)) && (first_column..right).contains(&(x as u16));
             for c in 0..channels.next_multiple_of(4) {
-                values.push(if c < channels {
+                values.push(if c < channels && !is_cut {
                     let byte = padded[((top + y) * padded_width + left + column) * channels + c];
                     table.channel(c)[usize::from(byte)]
                 } else {
@@ -168,13 +213,14 @@ fn gathered<T: Real>(set: &Dataset, table: &PixelTable, images: &[u32], placemen
 
 proptest! {
     #[test]
-    fn gathering_crops_flips_and_pads_like_the_literal_steps(
-        height in 1usize..9, width in 1usize..9, channels in 1usize..6, padding in 0usize..12, seed: u64,
+    fn gathering_crops_flips_cuts_out_and_pads_like_the_literal_steps(
+        height in 1usize..9, width in 1usize..9, channels in 1usize..6, padding in 0usize..12, cutout in 0u16..9, seed: u64,
     ) {
         let set = small_set(Shape::new(height, width, channels), 5);
         let table = table_for(channels);
         let images = [4, 0, 2, 2];
-        let placements = Augmentation { crop_padding: padding as u16, flip: true }.draw(seed, 3, images.len());
+        let augmentation = Augmentation { crop_padding: padding as u16, flip: true, cutout };
+        let placements = augmentation.draw(seed, 3, set.shape(), images.len());
         let expected: Vec<f32> = images.iter().zip(&placements)
             .flat_map(|(&image, &placement)| literal(&set, &table, image, placement, padding)).collect();
         prop_assert_eq!(gathered::<f32>(&set, &table, &images, Some(&placements)), expected.clone());
@@ -198,7 +244,7 @@ fn without_placements_images_come_as_they_are() {
 fn crop_padding_is_a_normalized_black_pixel_not_zero() {
     let set = small_set(Shape::new(2, 2, 1), 1);
     let table = table_for(1);
-    let away = Placement { dy: 5, dx: -5, flip: false };
+    let away = Placement { dy: 5, dx: -5, ..Placement::default() };
     let values = gathered::<f32>(&set, &table, &[0], Some(&[away]));
     assert!(values.chunks(4).all(|pixel| pixel == [table.channel(0)[0], 0.0, 0.0, 0.0]));
     assert_ne!(table.channel(0)[0], 0.0);
@@ -243,7 +289,7 @@ fn unknown_keys_and_names_in_configurations_are_errors_that_name_them() {
     let message = toml::from_str::<Split>("train_image = 5").unwrap_err().to_string();
     assert!(message.contains("train_image") && message.contains("train_images"), "{message}");
     assert!(toml::from_str::<Split>("validation = \"tests\"").is_err());
-    assert!(toml::from_str::<Augmentation>("cutout = 16").is_err());
+    assert!(toml::from_str::<Augmentation>("cut_out = 16").is_err());
     assert!(toml::from_str::<Augmentation>("crop_padding = -1").is_err());
 }
 
@@ -251,6 +297,6 @@ fn unknown_keys_and_names_in_configurations_are_errors_that_name_them() {
 fn configurations_survive_being_written_and_read() {
     let split = Split { validation: Validation::Test, train_images: Some(9), evaluation_images: None };
     assert_eq!(toml::from_str::<Split>(&toml::to_string(&split).unwrap()).unwrap(), split);
-    let augmentation = Augmentation { crop_padding: 4, flip: true };
+    let augmentation = Augmentation { crop_padding: 4, flip: true, cutout: 16 };
     assert_eq!(toml::from_str::<Augmentation>(&toml::to_string(&augmentation).unwrap()).unwrap(), augmentation);
 }

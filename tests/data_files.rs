@@ -98,6 +98,9 @@ fn a_folder_its_parent_and_the_archive_give_the_same_cifar_set() {
 
     let set = load("cifar10", &folder).unwrap();
     assert_eq!(set, load("cifar10", temporary.path()).unwrap());
+    let fetched = TempDir::new().unwrap();
+    fs::copy(&archive_path, fetched.path().join("cifar-10-binary.tar.gz")).unwrap();
+    assert_eq!(set, load("cifar10", fetched.path()).unwrap());
     assert_eq!(set, load("cifar10", &archive_path).unwrap());
     assert_eq!((set.len(), set.training_file, set.test_file()), (12, 10, Some(10..12)));
     assert_eq!(set.labels, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);

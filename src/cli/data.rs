@@ -1,5 +1,7 @@
 //! `crosstalk data`: what data sets there are, and what is in one.
 
+mod fetch;
+
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
@@ -22,31 +24,34 @@ enum DataCommand {
         /// `digits`, `cifar10:PATH` or `idx:FOLDER`
         source: Source,
     },
+    /// Download a data set, or go on with a download, and check it
+    Fetch(fetch::FetchArguments),
 }
 
 const SOURCES: &str = "\
 digits           1,797 handwritten digits, 8x8, 10 classes; inside the program (UCI, CC BY 4.0)
 cifar10:PATH     CIFAR-10, binary version: 60,000 color images, 32x32, 10 classes.
                  PATH is cifar-10-binary.tar.gz as downloaded from https://www.cs.toronto.edu/~kriz/cifar.html,
-                 the unpacked folder, or one .bin file (which then has no test file)
+                 its folder, unpacked or not, or one .bin file (which then has no test file)
 idx:FOLDER       MNIST, Fashion-MNIST, or any other set of one-channel images in IDX files.
                  FOLDER holds train-images-idx3-ubyte and train-labels-idx1-ubyte, and t10k-images-idx3-ubyte and
                  t10k-labels-idx1-ubyte for the test file; each may be .gz
-                 MNIST: http://yann.lecun.com/exdb/mnist/
+                 MNIST: https://ossci-datasets.s3.amazonaws.com/mnist/
                  Fashion-MNIST: https://github.com/zalandoresearch/fashion-mnist, or Debian's dataset-fashion-mnist
                  (installed as /usr/share/datasets/fashion-mnist)
 
-`crosstalk data inspect SOURCE` shows what is in one.
+`crosstalk data fetch cifar10` (or mnist, fashion-mnist) downloads one, `crosstalk data inspect SOURCE` shows what is in one.
 ";
 
 /// Runs `crosstalk data`.
 ///
 /// # Errors
-/// A data set that cannot be read.
+/// A data set that cannot be read or downloaded.
 pub fn run(arguments: DataArguments) -> anyhow::Result<()> {
     let text = match arguments.command {
         DataCommand::List => SOURCES.to_owned(),
         DataCommand::Inspect { source } => description(&source, &source.load()?)?,
+        DataCommand::Fetch(arguments) => fetch::run(&arguments)?,
     };
     print!("{text}");
     Ok(())

@@ -6,9 +6,16 @@ use std::time::Instant;
 
 /// A bar of `length` parts; `unit` says of what.
 pub fn bar(length: u64, unit: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
-    match ProgressStyle::with_template(&template) {
+    styled(ProgressBar::new(length), &format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left"))
+}
+
+/// A bar of bytes whose number is not known yet.
+pub fn bytes_bar() -> ProgressBar {
+    styled(ProgressBar::no_length(), "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {msg}  {eta} left")
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

@@ -1,5 +1,7 @@
 //! `crosstalk space`: which search spaces there are, and what is in one.
 
+mod draw;
+
 use std::fmt::Write as _;
 
 use crate::space::{Arrangement, Candidate, Cell, Encoding, Layer, LayerOperation, Normalization, OutputRule, Space};
@@ -20,16 +22,19 @@ enum SpaceCommand {
         #[arg(value_name = "NAME_OR_FILE")]
         space: String,
     },
+    /// Draw the cells of a search space, or of one of its children, as an SVG picture.
+    Draw(draw::DrawArguments),
 }
 
 /// Runs the command and prints to stdout.
 ///
 /// # Errors
-/// A space that is unknown or that its file does not describe rightly.
+/// A space that is unknown or that its file does not describe rightly, a child that it has not, a picture that cannot be written.
 pub fn run(arguments: SpaceArguments) -> anyhow::Result<()> {
     let text = match arguments.command {
         SpaceCommand::List => listing()?,
         SpaceCommand::Show { space } => description(&Space::load(&space)?),
+        SpaceCommand::Draw(arguments) => draw::run(&arguments)?,
     };
     print!("{text}");
     Ok(())

@@ -9,8 +9,8 @@ use crate::backend::cpu::Cpu;
 use crate::data::Source;
 use crate::network::Sharing;
 use crate::simd::Level;
-use crate::space::Space;
-use crate::train::config::{self, ChildOrder, RateSchedule, RunConfig, StartConfig, StepChildren};
+use crate::space::{Child, Space};
+use crate::train::config::{self, ChildOrder, RunConfig, StartConfig, StepChildren};
 use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, Workload, peak_bytes};
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -32,6 +32,9 @@ pub struct TrainArguments {
     /// Train these children only, in this order: a list with commas, `all` or `every:N`.
     #[arg(long)]
     children: Option<String>,
+    /// Train and evaluate this child alone: a standalone network, whatever the configuration says of children.
+    #[arg(long, conflicts_with = "children")]
+    child: Option<String>,
     /// Updates, instead of the configured length.
     #[arg(long)]
     steps: Option<u64>,
@@ -40,7 +43,7 @@ pub struct TrainArguments {
     #[arg(long, value_name = "CHECKPOINT")]
     from: Option<PathBuf>,
     /// Go on with a run that was stopped, on the backend and instruction set that it began with.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "children", "steps", "from", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "children", "child", "steps", "from", "out"])]
     resume: Option<PathBuf>,
     /// Run folder; it must not exist. `runs/NAME` unless given, then `runs/NAME-2` ...
     #[arg(long)]
@@ -95,12 +98,24 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
     };
     if let Some(text) = &arguments.children {
         let space = Space::load(&config.network.space)?;
-        let children = space.parse_children(text)?;
-        config.step.children = StepChildren::Cycle;
-        config.step.lanes = None;
-        config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
+        train_only(&mut config, &space, &space.parse_children(text)?);
+    }
+    if let Some(text) = &arguments.child {
+        let space = Space::load(&config.network.space)?;
+        let child = space.parse_child(text)?;
+        config.evaluation.children = space.format_child(&child);
+        config.interference.children = None;
+        config.step.reduce = None;
+        train_only(&mut config, &space, &[child]);
     }
     Ok(config)
+}
+
+/// Trains these children in turns, one a step.
+fn train_only(config: &mut RunConfig, space: &Space, children: &[Child]) {
+    config.step.children = StepChildren::Cycle;
+    config.step.lanes = None;
+    config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
 }
 
 /// The configuration that goes on from a checkpoint, at the constant rate of its last step.
@@ -109,8 +124,7 @@ fn going_on(from: &Path, assignments: &[String]) -> anyhow::Result<RunConfig> {
     let mut config = checkpoint.config;
     config.name = format!("{}-from-{}", config.name, checkpoint.step);
     config.replicas = 1;
-    config.optimizer.schedule = RateSchedule::Constant;
-    config.optimizer.learning_rate = checkpoint.learning_rate.unwrap_or(config.optimizer.learning_rate);
+    config.optimizer.hold_rate(checkpoint.learning_rate.unwrap_or(config.optimizer.learning_rate));
     let [init, data, order] = config.seed.of(checkpoint.replica);
     (config.seed.init, config.seed.data, config.seed.order) = (Some(init), Some(data), Some(order));
     config.interference.children = None;

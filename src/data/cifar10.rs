@@ -18,6 +18,8 @@ const RECORD_BYTES: usize = 1 + SHAPE.pixels() * SHAPE.channels;
 const TRAINING_FILES: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 const TEST_FILE: &str = "test_batch.bin";
+/// The archive's name where it is published.
+const ARCHIVE: &str = "cifar-10-binary.tar.gz";
 /// The folder inside the archive.
 const FOLDER: &str = "cifar-10-batches-bin";
 const REMEDY: &str = "give the folder or the .tar.gz of the binary version of CIFAR-10, or one of its .bin files";
@@ -28,8 +30,11 @@ fn normalization() -> Normalization {
     Normalization { mean: vec![0.49139968, 0.48215827, 0.44653124], std: vec![0.24703233, 0.24348505, 0.26158768] }
 }
 
-/// Loads a folder (or the `cifar-10-batches-bin` in it), the `.tar.gz` as downloaded, or one `.bin` file as training file.
+/// Loads a folder (or the `cifar-10-batches-bin` or the archive in it), the `.tar.gz` as downloaded, or one `.bin` file as training file.
 pub(super) fn load(path: &Path) -> Result<Dataset, DataError> {
+    let archive = path.join(ARCHIVE);
+    let is_unpacked = path.join(FOLDER).is_dir() || path.join(TRAINING_FILES[0]).is_file();
+    let path = if archive.is_file() && !is_unpacked { &archive } else { path };
     let (training, test) = if path.is_dir() {
         load_folder(path)?
     } else {

@@ -68,6 +68,9 @@ pub enum DataError {
         "`crop_padding = {padding}` is not smaller than the {height}x{width} images: a crop could hold no pixel, set less"
     )]
     CropPadding { padding: u16, height: usize, width: usize },
+
+    #[error("`cutout = {side}` is larger than the {height}x{width} images: set at most {}", height.min(width))]
+    Cutout { side: u16, height: usize, width: usize },
 }
 
 impl DataError {

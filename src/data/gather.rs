@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Dataset, PixelTable, Placement};
+use super::{Dataset, PixelTable, Placement, Rectangle};
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, Real, Shape};
 
 /// Images that one task gathers at least: below that, handing work to threads costs more than it saves.
@@ -23,12 +23,13 @@ pub fn labels(dataset: &Dataset, images: &[u32]) -> Vec<u8> {
     images.iter().map(|&image| dataset.labels[image as usize]).collect()
 }
 
-/// Writes `images`, cropped and flipped as `placements` says (one for each; `None` = as they are), to `out`,
+/// Writes `images`, cropped, flipped and cut out as `placements` says (one for each; `None` = as they are), to `out`,
 /// `[image, row, column, padded channel]`. Values are those of `table`, exactly; crop padding is its value of byte 0;
-/// padding channels are 0.
+/// cutouts and padding channels are 0.
 ///
 /// # Panics
-/// If the set has no such image, or the lengths of `images`, `placements` and `out` or the channels of `table` do not fit.
+/// If the set has no such image, a cutout lies outside it, or the lengths of `images`, `placements` and `out` or the channels
+/// of `table` do not fit.
 pub fn gather<T: Real>(
     dataset: &Dataset,
     table: &PixelTable,
@@ -49,6 +50,7 @@ pub fn gather<T: Real>(
         |(position, (out, &image))| {
             let placement = placements.map_or_else(Placement::default, |placements| placements[position]);
             write_image(dataset.image(image), shape, table, placement, out);
+            cut_out(placement.cutout, shape, out);
         },
     );
 }
@@ -101,6 +103,15 @@ fn place_image<T: Real, const CHANNELS: usize>(
         } else {
             pixels.zip(source).for_each(|(pixel, bytes)| write_pixel(pixel, bytes));
         }
+    }
+}
+
+/// Zeros the pixels of `cutout` in one gathered image.
+fn cut_out<T: Real>(cutout: Rectangle, shape: Shape, out: &mut [T]) {
+    let padded = image_length(shape) / shape.pixels();
+    for row in usize::from(cutout.top)..usize::from(cutout.bottom) {
+        let pixels = row * shape.width + usize::from(cutout.left)..row * shape.width + usize::from(cutout.right);
+        out[pixels.start * padded..pixels.end * padded].fill(T::default());
     }
 }
 

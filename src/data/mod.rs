@@ -10,13 +10,14 @@ mod compressed;
 mod dataset;
 mod digits;
 mod error;
+pub mod fetch;
 mod gather;
 mod idx;
 mod pixels;
 mod source;
 mod split;
 
-pub use augmentation::{Augmentation, Placement};
+pub use augmentation::{Augmentation, Placement, Rectangle};
 pub use batches::{BatchOrder, BatchStream, MiniBatch};
 pub use dataset::{Dataset, Records};
 pub use error::DataError;

@@ -14,7 +14,7 @@ use super::{DataError, Dataset, cifar10, digits, idx};
 pub enum Source {
     /// The digits inside the program.
     Digits,
-    /// CIFAR-10, binary version: a folder, the `.tar.gz` as downloaded, or one `.bin` file.
+    /// CIFAR-10, binary version: a folder, unpacked or with the `.tar.gz` in it, the `.tar.gz` as downloaded, or one `.bin` file.
     Cifar10(PathBuf),
     /// A folder of IDX files: MNIST, Fashion-MNIST.
     Idx(PathBuf),

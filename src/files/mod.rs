@@ -9,4 +9,4 @@ mod write;
 pub use csv::{CsvError, CsvFile, CsvRow};
 pub use error::FileError;
 pub use folder::{FolderLock, create_new_folder, free_run_folder};
-pub use write::{remove_file, remove_unfinished, write_atomically, write_bytes_atomically};
+pub use write::{remove_file, remove_unfinished, rename_durably, write_atomically, write_bytes_atomically};

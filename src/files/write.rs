@@ -39,6 +39,15 @@ pub fn write_bytes_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError
     write_atomically(path, |writer| writer.write_all(bytes))
 }
 
+/// Gives a file that is complete and synced another name in its folder, for good.
+///
+/// # Errors
+///
+/// Names `path` if the file cannot take it.
+pub fn rename_durably(from: &Path, path: &Path) -> Result<(), FileError> {
+    fs::rename(from, path).and_then(|()| sync_folder_of(path)).map_err(|cause| FileError::new("write", path, cause))
+}
+
 /// Removes a file for good: its folder is synced. A file that is gone already is no error.
 ///
 /// # Errors

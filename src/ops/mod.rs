@@ -1,5 +1,6 @@
 //! One place per operation: its parameters, shape rule, FLOPs and bytes, reference formula, and CPU kernel.
 
+pub mod adam;
 pub mod convolution;
 mod cost;
 mod dense;

@@ -116,7 +116,7 @@ impl Layout {
 }
 
 /// An estimate from above, because the reader's font is not known.
-fn text_width(text: &str, size: i32) -> i32 {
+pub fn text_width(text: &str, size: i32) -> i32 {
     (text.chars().count() as f64 * f64::from(size) * 0.62).ceil() as i32
 }
 

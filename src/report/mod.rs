@@ -1,5 +1,6 @@
 //! Text tables and plots of recorded results.
 
+pub mod cell_graph;
 mod color;
 mod error;
 mod heat_map;

@@ -177,7 +177,9 @@ impl<E: Executor> Trainer<E> {
         let replica = &mut self.replicas[replica];
         let images = replica.stream.mini_batch(number)?.images;
         let augmentation = &self.setup.config.augmentation;
-        let placements = (!augmentation.is_off()).then(|| augmentation.draw(replica.data_seed, number, images.len()));
+        let shape = self.setup.dataset.shape();
+        let draw = || augmentation.draw(replica.data_seed, number, shape, images.len());
+        let placements = (!augmentation.is_off()).then(draw);
         Ok(self.setup.load_placed(&images, placements.as_deref()))
     }
 
