@@ -20,6 +20,8 @@ pub enum Purpose {
     ChildOrder = 5,
     /// The mini-batches on which batch statistics are re-estimated.
     Recalibration = 6,
+    /// Children drawn with repetition for a confidence interval; step = replicate.
+    Bootstrap = 7,
 }
 
 /// Random words of one (seed, purpose, step, item), in order.
@@ -111,6 +113,7 @@ mod tests {
             Purpose::Children,
             Purpose::ChildOrder,
             Purpose::Recalibration,
+            Purpose::Bootstrap,
         ];
         let steps = [0, 1, 2, 255, 256, u64::from(u32::MAX), 1 << 32, (1 << 32) + 1, 1 << 33, 1 << 40, (1 << 56) - 1];
         let items = [0, 1, 2, 6, u32::MAX];
