@@ -218,6 +218,7 @@ fn help_is_there_for_every_subcommand() {
         "train",
         "eval",
         "interfere",
+        "metrics",
         "replay",
         "space",
         "space list",

@@ -55,8 +55,8 @@ impl PairCounts {
         }
         let untied = self.pairs + self.tied_in_both - self.tied_in_first - self.tied_in_second;
         let concordant_less_discordant = untied as f64 - 2.0 * self.discordant as f64;
-        let tau = concordant_less_discordant / (untied_in_first as f64).sqrt() / (untied_in_second as f64).sqrt();
-        // Rounding may leave 1 by a last digit.
+        // One root of the product, because the root of a square is exact: a ranking has a tau of 1 with itself, not nearly.
+        let tau = concordant_less_discordant / (untied_in_first as f64 * untied_in_second as f64).sqrt();
         Some(tau.clamp(-1.0, 1.0))
     }
 }

@@ -1,12 +1,18 @@
 //! Text tables and plots of recorded results.
 
+mod axis;
+mod canvas;
 mod color;
 mod error;
 mod heat_map;
 mod layout;
 mod scale;
+mod scatter;
 mod table;
+mod tau_curve;
 
 pub use error::ReportError;
 pub use heat_map::{HeatMap, heat_map};
+pub use scatter::{Scatter, scatter};
 pub use table::Table;
+pub use tau_curve::{TauCurve, tau_curve};

@@ -15,10 +15,17 @@ pub fn read(path: &Path, bytes: &[u8]) -> Result<Sheet, TableError> {
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.map_err(failed)?;
-        lines.push(record.position().map_or(0, csv::Position::line));
+        lines.push(record.position().map_or(0, |position| line_of(bytes, position)));
         columns.iter_mut().zip(record.iter()).for_each(|(column, cell)| column.cells.push(cell.to_owned()));
     }
     Ok(Sheet { path: path.to_owned(), columns, rows: lines.len(), places: Places::Lines(lines) })
+}
+
+/// The line in which a record starts; its position still counts blank lines before it.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let from = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let blank = from.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + blank.filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// The separator that the first line uses most, outside of quotes.
