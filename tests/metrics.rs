@@ -2,9 +2,14 @@
 
 mod common;
 
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int32Array, RecordBatch};
 use common::command::Workshop;
 use crosstalk::records::{AccuracyRecord, write_parquet};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Four children whose truth rises; the prediction swaps the last two: 5 of 6 pairs agree.
 const TRUTH: &str = "child,accuracy\n111,0.1\n112,0.2\n113,0.3\n114,0.4\n";
@@ -139,6 +144,7 @@ fn bad_cells_and_rows_are_named() {
     assert!(refused(TRUTH, "child,accuracy\n111,1\n,2\n", "").contains(missing));
     assert!(refused(TRUTH, "child,accuracy\n111,1,7\n", "").contains("p.csv, line 2: it has 3 cells"));
     assert!(refused(TRUTH, "child,accuracy\n", "").contains("p.csv has no rows"));
+    assert!(refused(TRUTH, "child,accuracy\n111,\n", "").contains("p.csv has no accuracy in `accuracy`"));
     assert!(refused(TRUTH, "", "").contains("p.csv has no rows"));
     assert!(refused(TRUTH, "child,a,a\n111,1,2\n", "").contains("p.csv names the column `a` twice"));
     assert!(refused(TRUTH, "PAR1 but nothing more", "").contains("p.csv is a damaged or unusual Parquet file"));
@@ -225,15 +231,17 @@ fn several_runs_of_the_truth_give_a_noise_ceiling() {
     let tau = &report["results"][0]["measures"]["tau"];
     let share = tau["share_of_ceiling"].as_f64().expect("a share");
     assert!((share - tau["value"].as_f64().expect("a tau") / with_others).abs() < 1e-12);
-    // Of the fourth child the truth is the mean of two runs.
-    assert!((tau["value"].as_f64().expect("a tau") - 4.0 / 6.0).abs() > 0.0);
+    assert_eq!(report["results"][0]["children"], 4, "the truth of the fourth child is the mean of two runs");
+    assert!((tau["value"].as_f64().expect("a tau") - 4.0 / 6.0).abs() < 1e-12);
+    assert_eq!(report["truth"]["column"], "seed_1 to seed_3");
     assert!(shop.run("metrics --truth t.csv --predicted p.csv").contains("Noise ceiling from 3 stand-alone runs"));
 }
 
 /// The accuracy table of a run: two steps, two regimes.
 fn run_records() -> Vec<AccuracyRecord> {
     let mut rows = Vec::new();
-    for (step, norm) in [(10, "batch"), (10, "running"), (20, "batch"), (20, "running"), (30, "batch"), (30, "running")] {
+    for (step, norm) in [(10, "batch"), (10, "running"), (20, "batch"), (20, "running"), (30, "batch"), (30, "running")]
+    {
         for (index, child) in ["111", "112", "113", "114"].iter().enumerate() {
             let values = if norm == "batch" { RISING } else { FALLING };
             let accuracy = (values[index] * f64::from(step as u32)).sqrt() / 100.0;
@@ -270,9 +278,35 @@ fn a_runs_own_parquet_is_read_and_every_regime_reported() {
     assert!(error.contains("t.csv has no column `norm` that tells regimes apart; leave --norm out"), "{error}");
 }
 
+/// Columns of small types, without an Arrow schema, compressed as polars does.
+#[test]
+fn parquet_of_other_tools_is_read() {
+    let shop = workshop(&[("t.csv", TRUTH)]);
+    for (name, compression) in [
+        ("zstd", Compression::ZSTD(Default::default())),
+        ("gzip", Compression::GZIP(Default::default())),
+        ("lz4", Compression::LZ4_RAW),
+    ] {
+        let children: ArrayRef = Arc::new(Int32Array::from(vec![111, 112, 113, 114]));
+        let accuracies: ArrayRef = Arc::new(Float32Array::from(vec![Some(0.1), Some(0.2), None, Some(0.25)]));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false, true, false]));
+        let batch = RecordBatch::try_from_iter([("child", children), ("top1", accuracies), ("flag", flags)]);
+        let batch = batch.expect("a batch");
+        let properties = WriterProperties::builder().set_compression(compression).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("a writer");
+        writer.write(&batch).expect("written");
+        std::fs::write(shop.path(name), writer.into_inner().expect("bytes")).expect("a file");
+        let report = json(&shop, &format!("--truth t.csv --predicted {name} --space zhang64"));
+        assert_eq!(value(&report, "tau"), Some(1.0), "{name}");
+        assert_eq!(report["results"][0]["children"], 3, "{name}: a null is no accuracy");
+        assert_eq!(report["predicted"]["column"], "top1");
+    }
+}
+
 #[test]
 fn a_child_that_some_records_lack_is_left_out_of_all() {
-    let shop = workshop(&[("t.csv", TRUTH), ("p.csv", "step,child,accuracy\n1,111,1\n1,112,2\n2,111,1\n2,112,2\n2,113,3\n")]);
+    let shop =
+        workshop(&[("t.csv", TRUTH), ("p.csv", "step,child,accuracy\n1,111,1\n1,112,2\n2,111,1\n2,112,2\n2,113,3\n")]);
     let results = &json(&shop, "--truth t.csv --predicted p.csv")["results"][0];
     assert_eq!([&results["children"], &results["children_not_in_every_record"]], [2, 1]);
     let error = refused(TRUTH, "step,child,accuracy\n1,111,1\n2,112,2\n", "");
@@ -304,8 +338,11 @@ fn plots_are_deterministic_and_labeled() {
 #[test]
 fn numbers_on_the_command_line_are_checked() {
     let shop = workshop(&[("t.csv", TRUTH)]);
-    for wrong in ["--top 0", "--top 0%", "--top 101%", "--confidence 1", "--confidence 95", "--last 0", "--bootstrap -1"] {
-        let output = shop.command(&format!("metrics --truth t.csv --predicted t.csv {wrong}")).output().expect("started");
+    for wrong in
+        ["--top 0", "--top 0%", "--top 101%", "--confidence 1", "--confidence 95", "--last 0", "--bootstrap -1"]
+    {
+        let output =
+            shop.command(&format!("metrics --truth t.csv --predicted t.csv {wrong}")).output().expect("started");
         assert_eq!(output.status.code(), Some(2), "{wrong}");
     }
     shop.run("metrics --truth t.csv --predicted t.csv --top 1,50%,99");

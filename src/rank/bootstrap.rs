@@ -74,7 +74,8 @@ mod tests {
     const BOOTSTRAP: Bootstrap = Bootstrap { replicates: 400, confidence: 0.95, seed: 3 };
 
     fn intervals_on(threads: usize) -> Vec<Option<Interval>> {
-        let values = |offset: u32| -> Vec<f64> { (0..64u32).map(|i| f64::from((i * 37 + offset * i * i) % 64)).collect() };
+        let values =
+            |offset: u32| -> Vec<f64> { (0..64u32).map(|i| f64::from((i * 37 + offset * i * i) % 64)).collect() };
         let (a, b) = (Ranking::of(&values(0)), Ranking::of(&values(1)));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| BOOTSTRAP.intervals(64, |sample| vec![tau_b(&a.gather(sample), &b.gather(sample))]))
@@ -91,7 +92,8 @@ mod tests {
     fn the_interval_of_a_mean_has_the_width_that_theory_gives() {
         // The mean of n items with standard deviation s has the standard error s / sqrt(n): 1.96 of them on either side.
         let (items, deviation) = (400_u32, (f64::from(400 * 400 - 1) / 12.0).sqrt());
-        let mean = |sample: &[u32]| vec![Some(sample.iter().map(|&item| f64::from(item)).sum::<f64>() / f64::from(items))];
+        let mean =
+            |sample: &[u32]| vec![Some(sample.iter().map(|&item| f64::from(item)).sum::<f64>() / f64::from(items))];
         let interval = Bootstrap { replicates: 4000, ..BOOTSTRAP }.intervals(items as usize, mean)[0].expect("defined");
         let expected = 2.0 * 1.96 * deviation / f64::from(items).sqrt();
         assert!(((interval.high - interval.low) / expected - 1.0).abs() < 0.05, "{interval:?}, {expected}");

@@ -19,10 +19,7 @@ pub struct Canvas<'a> {
 }
 
 /// The SVG that `draw` makes of an empty canvas.
-pub fn draw_svg(
-    (width, height): (i32, i32),
-    draw: impl FnOnce(&Canvas) -> DrawingResult<()>,
-) -> DrawingResult<String> {
+pub fn draw_svg((width, height): (i32, i32), draw: impl FnOnce(&Canvas) -> DrawingResult<()>) -> DrawingResult<String> {
     let mut svg = String::new();
     let backend = SVGBackend::with_string(&mut svg, (width as u32, height as u32));
     let canvas = Canvas { area: backend.into_drawing_area() };
@@ -69,12 +66,7 @@ impl Canvas<'_> {
     }
 
     /// Four filled lines, because a stroke would lie half outside and blur.
-    pub fn frame(
-        &self,
-        (left, top): (i32, i32),
-        (width, height): (i32, i32),
-        color: RGBColor,
-    ) -> DrawingResult<()> {
+    pub fn frame(&self, (left, top): (i32, i32), (width, height): (i32, i32), color: RGBColor) -> DrawingResult<()> {
         self.rectangle((left, top), (width, 1), color)?;
         self.rectangle((left, top + height - 1), (width, 1), color)?;
         self.rectangle((left, top), (1, height), color)?;

@@ -21,7 +21,7 @@ pub struct ChildName {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accuracies {
     pub path: PathBuf,
-    /// Name of the column of accuracies; of the first, where there are several.
+    /// Name of the column of accuracies; `FIRST to LAST` of several, and `accuracy` where every column is a child.
     pub value: String,
     /// Name of the column that tells runs apart, if there is one.
     pub run_column: Option<String>,
@@ -38,7 +38,8 @@ pub struct Group {
 /// The records of a run, in time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    pub name: String,
+    /// If a column tells runs apart, or several columns are runs.
+    pub name: Option<String>,
     pub records: Vec<Record>,
 }
 
@@ -56,20 +57,18 @@ impl Accuracies {
     /// # Errors
     /// A file that cannot be read, columns that cannot be told, a child that is missing or does not parse, a child that stands twice in
     /// a record, and an accuracy that is not finite; all name their place.
-    pub fn read(
-        path: &Path,
-        side: Side,
-        selection: &Selection,
-        space: Option<&Space>,
-    ) -> Result<Self, TableError> {
+    pub fn read(path: &Path, side: Side, selection: &Selection, space: Option<&Space>) -> Result<Self, TableError> {
         let sheet = Sheet::read(path)?;
         let layout = Layout::of(&sheet, side, selection)?;
         let mut reader = Reader { sheet: &sheet, layout: &layout, side, space, found: BTreeMap::new() };
         let labels = Labels::of(&sheet, &layout, side);
         reader.collect(&labels)?;
+        if reader.found.is_empty() {
+            return Err(TableError::NoAccuracies { path: path.to_owned(), column: layout.value_name(&sheet) });
+        }
         Ok(Self {
             path: path.to_owned(),
-            value: layout.values.first().map_or(String::new(), |&column| sheet.columns[column].name.clone()),
+            value: layout.value_name(&sheet),
             run_column: layout.run.map(|column| sheet.columns[column].name.clone()),
             groups: reader.groups(&labels),
         })
@@ -122,6 +121,11 @@ impl Axis {
         Self { names, of_row }
     }
 
+    /// None where nothing names them.
+    fn name(&self, number: usize) -> Option<String> {
+        Some(self.names[number].clone()).filter(|name| !name.is_empty())
+    }
+
     fn at(&self, row: usize) -> usize {
         self.of_row.get(row).copied().unwrap_or(0)
     }
@@ -146,6 +150,15 @@ impl Layout {
     /// Whether the columns of accuracies are runs or records, and not children.
     fn values_are_series(&self) -> bool {
         self.child.is_some() && self.values.len() > 1
+    }
+
+    fn value_name(&self, sheet: &Sheet) -> String {
+        let name = |column: &usize| sheet.columns[*column].name.as_str();
+        match (self.values.as_slice(), self.child) {
+            ([only], _) => name(only).to_owned(),
+            ([first, .., last], Some(_)) => format!("{} to {}", name(first), name(last)),
+            _ => "accuracy".to_owned(),
+        }
     }
 }
 
@@ -247,7 +260,9 @@ impl Reader<'_> {
             .into_iter()
             .zip([&labels.norms, &labels.runs, &labels.records])
             .zip(place)
-            .filter_map(|((column, axis), index)| Some(format!("{} {}", self.sheet.columns[column?].name, axis.names[index])))
+            .filter_map(|((column, axis), index)| {
+                Some(format!("{} {}", self.sheet.columns[column?].name, axis.names[index]))
+            })
             .collect();
         if parts.is_empty() { String::new() } else { format!(" at {}", parts.join(", ")) }
     }
@@ -262,7 +277,7 @@ impl Reader<'_> {
             }
             let Some(group) = groups.last_mut() else { continue };
             if last != Some([norm, run]) {
-                group.runs.push(Run { name: labels.runs.names[run].clone(), records: Vec::new() });
+                group.runs.push(Run { name: labels.runs.name(run), records: Vec::new() });
             }
             last = Some([norm, run]);
             let accuracies = accuracies.into_iter().map(|(child, (accuracy, _))| (child, accuracy)).collect();

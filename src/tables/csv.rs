@@ -6,8 +6,7 @@ use std::path::Path;
 
 /// Reads a whole file; blanks around cells do not count.
 pub fn read(path: &Path, bytes: &[u8]) -> Result<Sheet, TableError> {
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(delimiter(bytes)).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(delimiter(bytes)).from_reader(bytes);
     let failed = |cause| error(path, cause);
     let header = reader.headers().map_err(failed)?;
     let mut columns: Vec<Column> =

@@ -15,6 +15,8 @@ pub enum TableError {
     Parquet { path: PathBuf, reason: String },
     #[error("{} has no rows; give a table with a row for every child", path.display())]
     NoRows { path: PathBuf },
+    #[error("{} has no accuracy in `{column}`: every cell is empty; name another column, as in `FILE:COLUMN`", path.display())]
+    NoAccuracies { path: PathBuf, column: String },
     #[error("{} has no column `{column}`; it has {columns}", path.display())]
     NoColumn { path: PathBuf, column: String, columns: String },
     #[error("{} names the column `{column}` twice; rename one", path.display())]

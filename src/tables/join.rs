@@ -74,7 +74,7 @@ pub struct Joined {
 /// A predicted run; at least one record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinedRun {
-    pub name: String,
+    pub name: Option<String>,
     pub record_names: Vec<String>,
     /// `records[record][child]`.
     pub records: Vec<Vec<f64>>,

@@ -19,9 +19,8 @@ pub fn read(path: &Path, file: File) -> Result<Sheet, TableError> {
     let failed = |reason: String| TableError::Parquet { path: path.to_owned(), reason };
     // The parquet crate panics on some damaged pages.
     let read = std::panic::catch_unwind(|| read_columns(file));
-    let (columns, rows) = read
-        .map_err(|_| failed("a page is damaged".to_owned()))?
-        .map_err(|cause| failed(cause.to_string()))?;
+    let (columns, rows) =
+        read.map_err(|_| failed("a page is damaged".to_owned()))?.map_err(|cause| failed(cause.to_string()))?;
     Ok(Sheet { path: path.to_owned(), columns, rows, places: Places::Rows })
 }
 
@@ -77,4 +76,3 @@ where
 {
     array.as_primitive::<T>().iter().map(|value| value.map(|value| value.to_string()).unwrap_or_default()).collect()
 }
-

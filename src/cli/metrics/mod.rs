@@ -79,7 +79,7 @@ struct Report {
 #[derive(Serialize)]
 struct TableReport {
     file: String,
-    /// Of the accuracies; the first, where there are several.
+    /// Of the accuracies.
     column: String,
     runs: usize,
     children: Option<usize>,

@@ -11,12 +11,7 @@ use std::path::{Path, PathBuf};
 const HIGHLIGHTED_SHARE: f64 = 0.1;
 
 /// Draws both plots of every regime into a folder, which is made if need be; returns their paths.
-pub fn draw(
-    folder: &Path,
-    report: &Report,
-    joined: &[Joined],
-    bootstrap: &Bootstrap,
-) -> anyhow::Result<Vec<PathBuf>> {
+pub fn draw(folder: &Path, report: &Report, joined: &[Joined], bootstrap: &Bootstrap) -> anyhow::Result<Vec<PathBuf>> {
     super::super::checkpoint::make_folder(folder)?;
     let mut written = Vec::new();
     for (results, joined) in report.results.iter().zip(joined) {
@@ -37,8 +32,9 @@ fn scatter_plot(report: &Report, results: &Results, joined: &Joined) -> Scatter 
     let (truth_label, truth) = percentages(&report.truth.column, &joined.truth);
     let (predicted_label, predicted) = percentages(&report.predicted.column, &predicted);
     let top = true_top(&Ranking::of(&joined.truth), HIGHLIGHTED_SHARE);
+    let mean = if joined.runs.len() > 1 { "mean " } else { "" };
     let tau = results.measures.iter().find(|(measure, _)| *measure == Measure::Tau);
-    let tau = tau.and_then(|(_, tau)| tau.value).map(|tau| format!(", tau-b {tau:.3}")).unwrap_or_default();
+    let tau = tau.and_then(|(_, tau)| tau.value).map(|tau| format!(", {mean}tau-b {tau:.3}")).unwrap_or_default();
     Scatter {
         title: "Prediction against truth".to_owned(),
         subtitle: format!("{}{tau}", about(results, joined)),
@@ -52,7 +48,8 @@ fn scatter_plot(report: &Report, results: &Results, joined: &Joined) -> Scatter 
 
 fn curve_plot(results: &Results, joined: &Joined, bootstrap: &Bootstrap) -> TauCurve {
     let curve = top_curve(joined, bootstrap);
-    let points = curve.points.iter().filter_map(|point| Some((point.percent as f64, point.tau?, point.low.zip(point.high))));
+    let points =
+        curve.points.iter().filter_map(|point| Some((point.percent as f64, point.tau?, point.low.zip(point.high))));
     let band = match bootstrap.replicates {
         0 => String::new(),
         _ => format!("; band: {} % bootstrap interval over children", 100.0 * bootstrap.confidence),

@@ -8,23 +8,53 @@ pub enum Measure {
     Pearson,
     SparseTau,
     /// Tau among the true best so many percent.
-    TauInsideTop { percent: u32, children: usize },
+    TauInsideTop {
+        percent: u32,
+        children: usize,
+    },
     /// TnR.
-    TopTrueRank { n: usize },
-    PrecisionAtTop { k: usize },
-    PrecisionAtBottom { k: usize },
-    BestTrueRank { k: usize },
-    WorstTrueRank { k: usize },
-    SurpassRandom { n: usize },
+    TopTrueRank {
+        n: usize,
+    },
+    PrecisionAtTop {
+        k: usize,
+    },
+    PrecisionAtBottom {
+        k: usize,
+    },
+    BestTrueRank {
+        k: usize,
+    },
+    WorstTrueRank {
+        k: usize,
+    },
+    SurpassRandom {
+        n: usize,
+    },
     /// S-Tau of the last records of all runs.
-    RunsSTau { runs: usize },
+    RunsSTau {
+        runs: usize,
+    },
     /// Over the last records of a run.
-    GtTauMean { last: usize },
-    GtTauStd { last: usize },
-    RecordsSTau { last: usize },
-    ConsecutiveTau { last: usize },
-    EnsembleTau { last: usize },
-    MeanTopTrueRank { n: usize, last: usize },
+    GtTauMean {
+        last: usize,
+    },
+    GtTauStd {
+        last: usize,
+    },
+    RecordsSTau {
+        last: usize,
+    },
+    ConsecutiveTau {
+        last: usize,
+    },
+    EnsembleTau {
+        last: usize,
+    },
+    MeanTopTrueRank {
+        n: usize,
+        last: usize,
+    },
 }
 
 /// What kind of number a measure is.
@@ -96,6 +126,12 @@ impl Measure {
             Self::PrecisionAtTop { .. } | Self::PrecisionAtBottom { .. } | Self::SurpassRandom { .. } => Form::Share,
             _ => Form::Correlation,
         }
+    }
+
+    /// Whether a bootstrap over children says how certain it is. Resampling adds to a spread over records, so the replicates of
+    /// GT-Tau-Std lie above it.
+    pub fn has_interval(&self) -> bool {
+        self.form() == Form::Correlation && !matches!(self, Self::GtTauStd { .. })
     }
 
     /// Whether it compares with the truth by tau-b over all children, as the noise ceiling does.

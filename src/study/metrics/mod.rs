@@ -7,7 +7,7 @@ mod top_curve;
 
 pub use measure::{Form, Measure};
 pub use results::{
-    EdgeCorrelation,
-    Ceiling, CoMovementResults, Measured, MetricsOptions, PairCorrelation, RecordResults, Results, RunResults, Top, metrics,
+    Ceiling, CoMovementResults, EdgeCorrelation, Measured, MetricsOptions, PairCorrelation, RecordResults, Results,
+    RunResults, Top, metrics,
 };
 pub use top_curve::{TopCurve, TopPoint, top_curve};

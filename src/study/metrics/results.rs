@@ -77,7 +77,8 @@ pub struct Ceiling {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunResults {
-    pub run: String,
+    /// `None` where the table names no runs.
+    pub run: Option<String>,
     pub records: Vec<RecordResults>,
 }
 
@@ -134,7 +135,8 @@ pub fn metrics(joined: &Joined, space: Option<&Space>, options: &MetricsOptions)
         evaluation.gather(sample).correlations().iter().map(|(_, runs)| mean(runs)).collect()
     });
     let intervals = intervals.into_iter().chain(std::iter::repeat(None));
-    let correlated = correlations.into_iter().zip(intervals).map(|(values, interval)| measured(values, interval, ceiling));
+    let correlated =
+        correlations.into_iter().zip(intervals).map(|(values, interval)| measured(values, interval, ceiling));
     let positions = evaluation.positions(&tops).into_iter().map(|values| measured(values, None, ceiling));
     let JoinCounts { without_truth, without_prediction, incomplete, .. } = joined.counts;
     Results {
@@ -154,12 +156,9 @@ fn mean(runs: &[Option<f64>]) -> Option<f64> {
     Summary::of(runs).map(|summary| summary.mean)
 }
 
-fn measured(
-    (measure, runs): Values,
-    interval: Option<Interval>,
-    ceiling: Option<Ceiling>,
-) -> (Measure, Measured) {
+fn measured((measure, runs): Values, interval: Option<Interval>, ceiling: Option<Ceiling>) -> (Measure, Measured) {
     let summary = Summary::of(&runs);
+    let interval = interval.filter(|_| measure.has_interval());
     let spread = summary.filter(|_| runs.len() > 1);
     let ceiling = ceiling.filter(|ceiling| measure.compares_with_ceiling() && ceiling.run_with_others > 0.0);
     let measured = Measured {
