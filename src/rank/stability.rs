@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(taus, [Some(1.0), Some(-1.0), Some(-1.0)]);
         let mean = s_tau(&[up.clone(), up.clone(), down.clone()]).expect("defined");
         assert!((mean + 1.0 / 3.0).abs() < 1e-15);
-        assert_eq!(s_tau(&[up.clone()]), None);
+        assert_eq!(s_tau(std::slice::from_ref(&up)), None);
         assert_eq!(s_tau(&[up.clone(), Ranking::of(&[1.0; 3])]), None);
         assert_eq!(consecutive_taus(&[up.clone(), up.clone(), down.clone()]), [Some(1.0), Some(-1.0)]);
         assert_eq!(gt_taus(&[up.clone(), down], &up), [Some(1.0), Some(-1.0)]);

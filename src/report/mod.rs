@@ -15,4 +15,4 @@ pub use error::ReportError;
 pub use heat_map::{HeatMap, heat_map};
 pub use scatter::{Scatter, scatter};
 pub use table::Table;
-pub use tau_curve::{TauCurve, tau_curve};
+pub use tau_curve::{CurvePoint, TauCurve, tau_curve};

@@ -17,8 +17,18 @@ pub struct TauCurve {
     pub title: String,
     /// One line under the title, or empty.
     pub subtitle: String,
-    /// `(percent of the children, tau, its interval)`, by rising percent. Points with an undefined tau are left out before.
-    pub points: Vec<(f64, f64, Option<(f64, f64)>)>,
+    /// By rising share.
+    pub points: Vec<CurvePoint>,
+}
+
+/// A point of the curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Of the children.
+    pub percent: f64,
+    pub tau: f64,
+    /// Its interval, if there is one.
+    pub interval: Option<(f64, f64)>,
 }
 
 /// Draws `plot` durably into `path` as SVG; equal plots give equal bytes.
@@ -33,7 +43,7 @@ pub fn tau_curve(path: &Path, plot: &TauCurve) -> Result<(), ReportError> {
 }
 
 fn draw(plot: &TauCurve) -> DrawingResult<String> {
-    let ends = plot.points.iter().flat_map(|&(_, tau, interval)| {
+    let ends = plot.points.iter().flat_map(|&CurvePoint { tau, interval, .. }| {
         let (low, high) = interval.unwrap_or((tau, tau));
         [low.min(tau), high.max(tau)]
     });
@@ -48,15 +58,16 @@ fn draw(plot: &TauCurve) -> DrawingResult<String> {
         canvas.line(vec![frame.at(0.0, 0.0), frame.at(100.0, 0.0)], FAINT_INK, 1)?;
         // Bands of neighboring points that both have an interval.
         for pair in plot.points.windows(2) {
-            if let [(x, _, Some((low, high))), (next, _, Some((next_low, next_high)))] = *pair {
-                let corners =
-                    vec![frame.at(x, low), frame.at(next, next_low), frame.at(next, next_high), frame.at(x, high)];
-                canvas.area(corners, CURVE.mix(0.2))?;
+            let [here, next] = [pair[0], pair[1]];
+            if let (Some((low, high)), Some((next_low, next_high))) = (here.interval, next.interval) {
+                let start = [frame.at(here.percent, high), frame.at(here.percent, low)];
+                let end = [frame.at(next.percent, next_low), frame.at(next.percent, next_high)];
+                canvas.area([start, end].concat(), CURVE.mix(0.2))?;
             }
         }
-        canvas.line(plot.points.iter().map(|&(x, tau, _)| frame.at(x, tau)).collect(), CURVE, 2)?;
-        for &(x, tau, _) in &plot.points {
-            canvas.disc(frame.at(x, tau), 3, CURVE.mix(1.0))?;
+        canvas.line(plot.points.iter().map(|point| frame.at(point.percent, point.tau)).collect(), CURVE, 2)?;
+        for point in &plot.points {
+            canvas.disc(frame.at(point.percent, point.tau), 3, CURVE.mix(1.0))?;
         }
         Ok(())
     })

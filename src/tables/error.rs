@@ -35,7 +35,7 @@ pub enum TableError {
     #[error("{}, {place}: the child is missing in column `{column}`; fill it in or remove the row", path.display())]
     NoChild { path: PathBuf, place: String, column: String },
     #[error("{}, {place}: {cause}", path.display())]
-    Child { path: PathBuf, place: String, cause: ChildError },
+    Child { path: PathBuf, place: String, cause: Box<ChildError> },
     #[error(
         "{}, {place}, child `{child}`: `{text}` in column `{column}` is no finite number; correct it, or leave it empty if there is none",
         path.display()

@@ -24,7 +24,7 @@ impl FromStr for Location {
         let colons = || text.match_indices(':').map(|(place, _)| place);
         let of_a_file = colons().find(|&place| Path::new(&text[..place]).is_file());
         // A file that is not there is named in the error of reading it.
-        let split = of_a_file.or_else(|| colons().last().filter(|&place| !text[place..].contains(['/', '\\'])));
+        let split = of_a_file.or_else(|| colons().next_back().filter(|&place| !text[place..].contains(['/', '\\'])));
         Ok(match split {
             Some(place) => Self { path: text[..place].into(), columns: Some(text[place + 1..].trim().to_owned()) },
             None => whole(),

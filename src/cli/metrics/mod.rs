@@ -82,6 +82,8 @@ struct TableReport {
     /// Of the accuracies.
     column: String,
     runs: usize,
+    /// Of the truth; a prediction's records may have different ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<usize>,
 }
 

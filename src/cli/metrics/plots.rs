@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::rank::{Bootstrap, Ranking, averaged, true_top};
-use crate::report::{Scatter, TauCurve, scatter, tau_curve};
+use crate::report::{CurvePoint, Scatter, TauCurve, scatter, tau_curve};
 use crate::study::metrics::{Measure, Results, top_curve};
 use crate::tables::Joined;
 use std::path::{Path, PathBuf};
@@ -48,11 +48,12 @@ fn scatter_plot(report: &Report, results: &Results, joined: &Joined) -> Scatter 
 
 fn curve_plot(results: &Results, joined: &Joined, bootstrap: &Bootstrap) -> TauCurve {
     let curve = top_curve(joined, bootstrap);
-    let points =
-        curve.points.iter().filter_map(|point| Some((point.percent as f64, point.tau?, point.low.zip(point.high))));
+    let points = curve.points.iter().filter_map(|point| {
+        Some(CurvePoint { percent: point.percent as f64, tau: point.tau?, interval: point.low.zip(point.high) })
+    });
     let band = match bootstrap.replicates {
         0 => String::new(),
-        _ => format!("; band: {} % bootstrap interval over children", 100.0 * bootstrap.confidence),
+        _ => format!("; band: {} % bootstrap interval", 100.0 * bootstrap.confidence),
     };
     TauCurve {
         title: "Rank agreement inside the true top".to_owned(),
