@@ -220,6 +220,7 @@ fn help_is_there_for_every_subcommand() {
         "train",
         "eval",
         "interfere",
+        "metrics",
         "replay",
         "space",
         "space list",

@@ -7,6 +7,7 @@ mod data;
 mod device;
 mod eval;
 mod interfere;
+mod metrics;
 mod progress;
 mod replay;
 mod results;
@@ -36,6 +37,8 @@ enum Command {
     Interfere(interfere::InterfereArguments),
     /// Repeat a PyTorch run from a trace folder and compare every number.
     Replay(replay::ReplayArguments),
+    /// Compare the ranking of children in a table with their truth in another.
+    Metrics(metrics::MetricsArguments),
     /// Search spaces.
     Space(space::SpaceArguments),
     /// Data sets.
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Interfere(arguments) => interfere::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Metrics(arguments) => metrics::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Space(arguments) => space::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Weights(arguments) => weights::run(arguments),

@@ -1,20 +1,14 @@
 //! A matrix of changes as an SVG picture.
 
 use super::ReportError;
+use super::canvas::{Canvas, DrawingResult, INK, draw_svg, font};
 use super::color::{MISSING, diverging, readable_on};
-use super::layout::{BAR_WIDTH, GAP, LABEL_GAP, Layout, MARGIN, TEXT_SIZE, TITLE_SIZE, VALUE_SIZE, shortened};
+use super::layout::{BAR_WIDTH, GAP, LABEL_GAP, Layout, MARGIN, TEXT_SIZE, VALUE_SIZE, shortened};
 use super::scale::Scale;
 use crate::files::write_bytes_atomically;
-use plotters::backend::SVGBackend;
-use plotters::coord::Shift;
-use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::element::{Rectangle, Text};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle, WHITE};
+use plotters::style::FontTransform;
+use plotters::style::text_anchor::{HPos, VPos};
 use std::path::Path;
-
-const INK: RGBColor = RGBColor(24, 24, 24);
-const FAINT_INK: RGBColor = RGBColor(96, 96, 96);
 
 /// `values[row][column]`, with a label for every row and column. A value that is not finite is gray.
 #[derive(Clone, Debug, Default)]
@@ -59,36 +53,18 @@ fn check(map: &HeatMap) -> Result<(), ReportError> {
     }
 }
 
-type DrawingResult<T> = Result<T, Box<dyn std::error::Error>>;
-
-struct Canvas<'a> {
-    area: DrawingArea<SVGBackend<'a>, Shift>,
-}
-
 fn draw(map: &HeatMap) -> DrawingResult<String> {
     let scale = match map.limit {
         Some(limit) if limit.is_finite() && limit > 0.0 => Scale::with_limit(limit),
         _ => Scale::around(map.values.iter().flatten().copied()),
     };
     let layout = Layout::of(map, &scale);
-    let mut svg = String::new();
-    let backend = SVGBackend::with_string(&mut svg, (layout.width as u32, layout.height as u32));
-    let canvas = Canvas { area: backend.into_drawing_area() };
-    canvas.area.fill(&WHITE)?;
-    draw_heading(&canvas, map)?;
-    draw_cells(&canvas, map, &layout, &scale)?;
-    draw_labels(&canvas, map, &layout)?;
-    draw_color_bar(&canvas, map, &layout, &scale)?;
-    canvas.area.present()?;
-    drop(canvas);
-    Ok(svg)
-}
-
-fn draw_heading(canvas: &Canvas, map: &HeatMap) -> DrawingResult<()> {
-    let bold = font(TITLE_SIZE).style(FontStyle::Bold);
-    canvas.text(&map.title, (MARGIN, MARGIN), bold, INK, (HPos::Left, VPos::Top))?;
-    let below = MARGIN + TITLE_SIZE + 8;
-    canvas.text(&map.subtitle, (MARGIN, below), font(TEXT_SIZE), FAINT_INK, (HPos::Left, VPos::Top))
+    draw_svg((layout.width, layout.height), |canvas| {
+        canvas.heading(&map.title, &map.subtitle)?;
+        draw_cells(canvas, map, &layout, &scale)?;
+        draw_labels(canvas, map, &layout)?;
+        draw_color_bar(canvas, map, &layout, &scale)
+    })
 }
 
 fn draw_cells(canvas: &Canvas, map: &HeatMap, layout: &Layout, scale: &Scale) -> DrawingResult<()> {
@@ -166,35 +142,4 @@ fn draw_color_bar(canvas: &Canvas, map: &HeatMap, layout: &Layout, scale: &Scale
     let beside = (layout.right() + layout.bar_width(), top + height / 2);
     let upright = font(TEXT_SIZE).transform(FontTransform::Rotate270);
     canvas.text(&label, beside, upright, INK, (HPos::Center, VPos::Bottom))
-}
-
-/// `size` in pixels: the SVG backend divides what it is given by 1.24.
-fn font(size: i32) -> FontDesc<'static> {
-    FontDesc::new(FontFamily::SansSerif, f64::from(size) * 1.24, FontStyle::Normal)
-}
-
-impl Canvas<'_> {
-    fn text(
-        &self,
-        text: &str,
-        at: (i32, i32),
-        font: FontDesc<'_>,
-        color: RGBColor,
-        (horizontal, vertical): (HPos, VPos),
-    ) -> DrawingResult<()> {
-        let style = TextStyle::from(font).color(&color).pos(Pos::new(horizontal, vertical));
-        Ok(self.area.draw(&Text::new(text, at, style))?)
-    }
-
-    fn rectangle(&self, (left, top): (i32, i32), (width, height): (i32, i32), color: RGBColor) -> DrawingResult<()> {
-        Ok(self.area.draw(&Rectangle::new([(left, top), (left + width, top + height)], color.filled()))?)
-    }
-
-    /// Four filled lines, because a stroke would lie half outside and blur.
-    fn frame(&self, (left, top): (i32, i32), (width, height): (i32, i32), color: RGBColor) -> DrawingResult<()> {
-        self.rectangle((left, top), (width, 1), color)?;
-        self.rectangle((left, top + height - 1), (width, 1), color)?;
-        self.rectangle((left, top), (1, height), color)?;
-        self.rectangle((left + width - 1, top), (1, height), color)
-    }
 }

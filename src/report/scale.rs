@@ -35,8 +35,7 @@ impl Scale {
     /// A tick with the decimals that tell it from its neighbor.
     pub fn tick_text(&self, tick: f64) -> String {
         let step = round_step(self.limit / TICKS_PER_SIDE) / self.unit();
-        let decimals = (0..6).find(|&decimals| is_whole(step * 10_f64.powi(decimals))).unwrap_or(6);
-        signed(tick / self.unit(), decimals as usize)
+        signed(tick / self.unit(), decimals_of(step))
     }
 
     /// A value with about three significant digits at the limit.
@@ -68,10 +67,15 @@ impl Scale {
 }
 
 /// The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `least`.
-fn round_step(least: f64) -> f64 {
+pub fn round_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.log10().floor());
     let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
     factors.into_iter().map(|factor| factor * power).find(|&step| step >= least * (1.0 - 1e-9)).unwrap_or(10.0 * power)
+}
+
+/// The decimals that multiples of `step` need.
+pub fn decimals_of(step: f64) -> usize {
+    (0..6).find(|&decimals| is_whole(step * 10_f64.powi(decimals))).unwrap_or(6) as usize
 }
 
 fn is_whole(number: f64) -> bool {
@@ -79,7 +83,7 @@ fn is_whole(number: f64) -> bool {
 }
 
 /// With a real minus sign, and none before a zero.
-fn signed(number: f64, decimals: usize) -> String {
+pub fn signed(number: f64, decimals: usize) -> String {
     let digits = format!("{:.decimals$}", number.abs());
     let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
     if number < 0.0 && !is_zero { format!("−{digits}") } else { digits }

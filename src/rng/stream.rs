@@ -22,6 +22,8 @@ pub enum Purpose {
     Recalibration = 6,
     /// Centers of cutouts; item = position in the mini-batch.
     Cutout = 7,
+    /// Children drawn with repetition for a confidence interval; step = replicate.
+    Bootstrap = 8,
 }
 
 /// Random words of one (seed, purpose, step, item), in order.
@@ -114,6 +116,7 @@ mod tests {
             Purpose::ChildOrder,
             Purpose::Recalibration,
             Purpose::Cutout,
+            Purpose::Bootstrap,
         ];
         let steps = [0, 1, 2, 255, 256, u64::from(u32::MAX), 1 << 32, (1 << 32) + 1, 1 << 33, 1 << 40, (1 << 56) - 1];
         let items = [0, 1, 2, 6, u32::MAX];

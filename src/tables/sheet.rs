@@ -1,0 +1,88 @@
+//! A file's cells as text, whatever the file is, so that one set of rules says which column is what.
+
+use super::{TableError, csv, parquet};
+use crate::files::FileError;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// How a Parquet file starts.
+const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
+
+/// A table; a missing value is empty text.
+#[derive(Debug)]
+pub struct Sheet {
+    pub path: PathBuf,
+    pub columns: Vec<Column>,
+    pub places: Places,
+    pub rows: usize,
+}
+
+#[derive(Debug)]
+pub struct Column {
+    pub name: String,
+    /// One for every row.
+    pub cells: Vec<String>,
+}
+
+/// How the rows of a sheet are called in errors.
+#[derive(Debug)]
+pub enum Places {
+    /// Lines of a CSV file; a quoted cell may span several.
+    Lines(Vec<u64>),
+    /// Rows of a Parquet file.
+    Rows,
+}
+
+impl Sheet {
+    /// Reads CSV or Parquet, told apart by how the file starts.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged, a column that stands twice, and a table without rows.
+    pub fn read(path: &Path) -> Result<Self, TableError> {
+        let failed = |cause| FileError::new("read", path, cause);
+        let mut file = File::open(path).map_err(failed)?;
+        let mut bytes = Vec::new();
+        (&mut file).take(PARQUET_MAGIC.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let sheet = if bytes == PARQUET_MAGIC {
+            parquet::read(path, file)?
+        } else {
+            file.read_to_end(&mut bytes).map_err(failed)?;
+            csv::read(path, &bytes)?
+        };
+        if sheet.rows == 0 {
+            return Err(TableError::NoRows { path: path.to_owned() });
+        }
+        let names = || sheet.columns.iter().map(|column| &column.name);
+        match names().enumerate().find(|&(index, name)| names().skip(index + 1).any(|other| other == name)) {
+            Some((_, name)) => Err(TableError::ColumnTwice { path: path.to_owned(), column: name.clone() }),
+            None => Ok(sheet),
+        }
+    }
+
+    pub fn place(&self, row: usize) -> String {
+        match &self.places {
+            Places::Lines(lines) => format!("line {}", lines[row]),
+            Places::Rows => format!("row {}", row + 1),
+        }
+    }
+
+    /// The column of this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The names of all columns, as errors list them.
+    pub fn listing(&self) -> String {
+        let names: Vec<String> = self.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+        names.join(", ")
+    }
+}
+
+impl Column {
+    /// Whether there is a number, and nothing but numbers where there is anything.
+    pub fn is_numeric(&self) -> bool {
+        let mut filled = self.cells.iter().filter(|cell| !cell.is_empty()).peekable();
+        filled.peek().is_some() && filled.all(|cell| cell.parse::<f64>().is_ok())
+    }
+}
