@@ -7,7 +7,6 @@ use super::results::ranking;
 use crate::backend::Executor;
 use crate::data::Source;
 use crate::network::Sharing;
-use crate::space::Space;
 use crate::train::config::{self, ChildOrder, RateSchedule, RunConfig, StartConfig, StepChildren};
 use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, peak_bytes};
 use anyhow::{Context, ensure};
@@ -18,7 +17,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub struct TrainArguments {
-    /// A preset (quick, paper, fashion) or a TOML file.
+    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small) or a TOML file.
     #[arg(required_unless_present_any = ["from", "resume"])]
     config: Option<String>,
     /// Data set: digits, cifar10:PATH or idx:FOLDER.
@@ -85,7 +84,7 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
         (None, None) => anyhow::bail!("name a preset, a TOML file, --from or --resume"),
     };
     if let Some(text) = &arguments.children {
-        let space = Space::load(&config.network.space)?;
+        let space = config.network.load_space()?;
         let children = space.parse_children(text)?;
         config.step.children = StepChildren::Cycle;
         config.step.lanes = None;
@@ -117,7 +116,7 @@ fn hold_children(config: &mut RunConfig) -> anyhow::Result<()> {
         config.network.children = Some(match &config.step.order {
             ChildOrder::List(names) => names.clone(),
             _ => {
-                let space = Space::load(&config.network.space)?;
+                let space = config.network.load_space()?;
                 space.enumerate().map(|child| space.format_child(&child)).collect()
             }
         });

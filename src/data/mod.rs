@@ -13,6 +13,7 @@ mod error;
 mod gather;
 mod idx;
 mod pixels;
+mod shrink;
 mod source;
 mod split;
 

@@ -23,6 +23,7 @@ enum Rule {
     /// Uniform draws from the whole space.
     Uniform {
         lanes: usize,
+        redraw_zero_nodes: bool,
     },
     Fair {
         edges: usize,
@@ -71,7 +72,7 @@ impl ChildSchedule {
                 Rule::Cycle { children, lanes, reshuffled: step.order == ChildOrder::Reshuffled }
             }
             (StepChildren::Uniform, Some(children)) => Rule::UniformOf { children, lanes },
-            (StepChildren::Uniform, None) => Rule::Uniform { lanes },
+            (StepChildren::Uniform, None) => Rule::Uniform { lanes, redraw_zero_nodes: step.redraw_zero_nodes },
             (StepChildren::Fair, _) => {
                 let counts = space.choices();
                 let candidates = counts.first().copied().unwrap_or(0);
@@ -87,7 +88,7 @@ impl ChildSchedule {
     /// Lanes of a step.
     pub fn lanes(&self) -> usize {
         match &self.rule {
-            Rule::Cycle { lanes, .. } | Rule::UniformOf { lanes, .. } | Rule::Uniform { lanes } => *lanes,
+            Rule::Cycle { lanes, .. } | Rule::UniformOf { lanes, .. } | Rule::Uniform { lanes, .. } => *lanes,
             Rule::Fair { candidates, .. } => *candidates,
         }
     }
@@ -115,10 +116,11 @@ impl ChildSchedule {
                     children[stream.bounded(children.len() as u32) as usize].clone()
                 })
                 .collect(),
-            Rule::Uniform { lanes } => (0..*lanes)
+            Rule::Uniform { lanes, redraw_zero_nodes } => (0..*lanes)
                 .map(|lane| {
                     let mut stream = Stream::new(self.seed, Purpose::Children, step, lane as u32);
-                    space.sample(&mut |bound| stream.bounded(bound))
+                    let mut draw = |bound| stream.bounded(bound);
+                    if *redraw_zero_nodes { space.sample_nodes(&mut draw) } else { space.sample(&mut draw) }
                 })
                 .collect(),
             Rule::Fair { edges, candidates } => {
