@@ -95,7 +95,7 @@ fn a_name_or_a_path_that_leads_nowhere_says_what_to_write() {
     );
     let missing = Space::load("absent/space.toml").unwrap_err().to_string();
     assert!(missing.starts_with("the search space `absent/space.toml` cannot be read ("), "{missing}");
-    assert!(missing.ends_with("check the path, or name one of `zhang64`"), "{missing}");
+    assert!(missing.ends_with("check the path, or name one of `zhang64`, `nasbench201`"), "{missing}");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn mistakes_of_syntax_name_the_file_and_the_line() {
         ("channels = 16", "channels = \"16\"", "line 10: invalid type: string \"16\", expected usize"),
         ("cells = 4", "cells = -4", "line 11: invalid value: integer `-4`, expected usize"),
         ("encoding = \"digits\"\n", "", "missing key `encoding`"),
-        ("\"digits\"", "\"roman\"", "line 7: unknown variant `roman`, expected `digits` or `numbers`"),
+        ("\"digits\"", "\"roman\"", "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `nasbench201`"),
         ("kernel = 5,", "kernal = 5,", "unknown key `kernal`, expected one of `operation`, `relu`, `kernel`"),
         ("[stem]", "[stem", "line 19: "),
         ("[head]\n", "[candidates.none]\nkind = \"zero\"\nfill = 0\n[head]\n", "unknown key `fill`"),
