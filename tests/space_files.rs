@@ -110,7 +110,11 @@ fn mistakes_of_syntax_name_the_file_and_the_line() {
         ("channels = 16", "channels = \"16\"", "line 10: invalid type: string \"16\", expected usize"),
         ("cells = 4", "cells = -4", "line 11: invalid value: integer `-4`, expected usize"),
         ("encoding = \"digits\"\n", "", "missing key `encoding`"),
-        ("\"digits\"", "\"roman\"", "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `nasbench201`"),
+        (
+            "\"digits\"",
+            "\"roman\"",
+            "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `nasbench201`",
+        ),
         ("kernel = 5,", "kernal = 5,", "unknown key `kernal`, expected one of `operation`, `relu`, `kernel`"),
         ("[stem]", "[stem", "line 19: "),
         ("[head]\n", "[candidates.none]\nkind = \"zero\"\nfill = 0\n[head]\n", "unknown key `fill`"),

@@ -1,7 +1,7 @@
-"""crosstalk and PyTorch in turns on this machine: training throughput of the zhang64 supernet, as ratios.
+"""crosstalk and PyTorch in turns on this machine: training throughput of supernets, as ratios.
 
     cargo build --release
-    python benches/peers/compare.py [--rounds 5] [--case cifar] [--case digits] [--preload libtcmalloc_minimal.so.4]
+    python benches/peers/compare.py [--rounds 5] [--case CASE] [--preload libtcmalloc_minimal.so.4]
 
 Every round measures crosstalk, then every PyTorch variant, so that a change of the machine's speed meets all of them. Both train the same 16
 children one after the other, mini-batches of 64, f32 (bf16 autocast is shown, and does not count as a peer of f32). The ratio is of medians over the
@@ -22,13 +22,29 @@ import numpy
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parents[1] / "target" / "release" / "crosstalk"
-CHILDREN = [f"{a}{b}{c}" for a in range(1, 5) for b in range(1, 5) for c in range(1, 5)][::4]
+ZHANG64 = [f"{a}{b}{c}" for a in range(1, 5) for b in range(1, 5) for c in range(1, 5)][::4]
 
-# name: (crosstalk arguments, peer arguments, thread counts of the peer, steps)
+
+def sizes(*numbers):
+    """Arguments of a peer."""
+    return [str(word) for pair in zip(("--size", "--channels", "--cells", "--image-channels"), numbers) for word in pair]
+
+
+# name: (space, channels, cells, keys of [data], peer arguments, thread counts of the peer, steps)
 CASES = {
-    "cifar": (["--set", "network.channels=16"], ["--size", "32", "--channels", "16"], [2], 96),
-    "digits": (["--set", "network.channels=8"], ["--size", "8", "--channels", "8", "--image-channels", "1"], [1, 2], 1600),
+    "cifar": ("zhang64", 16, 4, "", sizes(32, 16), [2], 96),
+    "digits": ("zhang64", 8, 4, "", sizes(8, 8, 4, 1), [1, 2], 1600),
+    "nasbench201": ("nasbench201", 16, 5, "", sizes(32, 16, 5), [2], 80),
+    "nasbench201-small": ("nasbench201", 8, 1, "shrink = 2", sizes(16, 8, 1), [1, 2], 1600),
 }
+
+
+def children(space):
+    if space == "zhang64":
+        return ZHANG64
+    from nasbench201 import draw_children
+
+    return draw_children(16)
 
 
 def random_cifar(folder):
@@ -41,25 +57,26 @@ def random_cifar(folder):
 
 
 def crosstalk(case, folder, round_number):
-    arguments, _, _, steps = CASES[case]
-    data = f"cifar10:{random_cifar(folder)}" if case == "cifar" else "digits"
+    space, channels, cells, keys, _, _, steps = CASES[case]
+    data = "digits" if case == "digits" else f"cifar10:{random_cifar(folder)}"
     configuration = Path(folder) / "compare.toml"
     configuration.write_text(
-        f'name = "compare"\nsteps = {steps}\n[network]\nspace = "zhang64"\n[data]\nsource = "{data}"\nbatch = 64\norder = "file"\n'
+        f'name = "compare"\nsteps = {steps}\n[network]\nspace = "{space}"\nchannels = {channels}\ncells = {cells}\n'
+        f'[data]\nsource = "{data}"\nbatch = 64\norder = "file"\n{keys}\n'
         f"[evaluation]\nat_end = false\n"
     )
     out = Path(folder) / f"{case}-{round_number}"
-    command = [PROGRAM, "train", configuration, *arguments, "--children", ",".join(CHILDREN), "--out", out]
+    command = [PROGRAM, "train", configuration, "--children", ",".join(children(space)), "--out", out]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(re.search(r": (\d+) images/s", output).group(1))
 
 
 def peer(case, preload):
     """Images/s of every (variant, threads)."""
-    _, arguments, threads, _ = CASES[case]
+    space, *_, arguments, threads, _ = CASES[case]
     rates = {}
     for count in threads:
-        command = [sys.executable, HERE / "zhang64.py", *arguments, "--batch", "64", "--children", "16"]
+        command = [sys.executable, HERE / f"{space}.py", *arguments, "--batch", "64", "--children", "16"]
         command += ["--repeats", "3", "--threads", str(count)]
         environment = dict(os.environ, **({"LD_PRELOAD": preload} if preload else {}))
         output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout

@@ -52,18 +52,25 @@ DEFAULT_VARIANTS = {
 class Program:
     """One variant: a network, a mini-batch, an optimizer."""
 
+    space = "zhang64"
+
+    def build(self, arguments):
+        """The network, its children, and its first convolution."""
+        model = Zhang64(arguments.channels, arguments.cells, image_channels=arguments.image_channels)
+        return model, CHILDREN[:: max(1, len(CHILDREN) // arguments.children)][: arguments.children], model.net.stem[0]
+
     def __init__(self, arguments, variant):
         choices = {variant} - {"eager"} if "+" not in variant else set(variant.split("+"))
         if unknown := choices - CHOICES:
             raise SystemExit(f"no choice is named {', '.join(sorted(unknown))}; there are eager, {', '.join(sorted(CHOICES))}")
         self.device, self.batch = arguments.device, arguments.batch
-        self.children = CHILDREN[:: max(1, len(CHILDREN) // arguments.children)][: arguments.children]
         self.bf16, self.graph = "bf16" in choices, "graph" in choices
         if self.graph and self.device != "cuda":
             raise SystemExit("graph needs --device cuda")
 
         torch.manual_seed(0)
-        self.model = Zhang64(arguments.channels, arguments.cells, image_channels=arguments.image_channels).to(self.device)
+        self.model, self.children, self.first = self.build(arguments)
+        self.model = self.model.to(self.device)
         shape = (self.batch, arguments.image_channels, arguments.size, arguments.size)
         self.images = torch.randn(shape, device=self.device)
         self.labels = torch.randint(0, 10, (self.batch,), device=self.device)
@@ -93,8 +100,7 @@ class Program:
 
         def see(module, inputs, output):
             taps = module.weight[0].numel()
-            first = module is self.model.net.stem[0]
-            products.append((2 * taps * output[0].numel(), 2 if first else 3))
+            products.append((2 * taps * output[0].numel(), 2 if module is self.first else 3))
 
         layers = [module for module in self.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
         handles = [layer.register_forward_hook(see) for layer in layers]
@@ -190,8 +196,8 @@ def gemm_gflops(device, dtype):
     return 2e-9 * size**3 / best
 
 
-def measure(arguments, variant):
-    program = Program(arguments, variant)
+def measure(arguments, variant, kind):
+    program = kind(arguments, variant)
     program.model.train()
     training = program.images_per_second(program.train_step, arguments.repeats, arguments.seconds)
     program.model.eval()
@@ -200,7 +206,7 @@ def measure(arguments, variant):
     return {
         "peer": "torch",
         "version": torch.__version__,
-        "space": "zhang64",
+        "space": kind.space,
         "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "variant": variant,
@@ -218,15 +224,16 @@ def measure(arguments, variant):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(kind=Program, description=__doc__, cells=4, variants=DEFAULT_VARIANTS):
+    """Measures the variants of a kind of program as the command line says."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--size", type=int, default=32, help="height and width of an image")
     parser.add_argument("--channels", type=int, default=16)
-    parser.add_argument("--cells", type=int, default=4)
+    parser.add_argument("--cells", type=int, default=cells)
     parser.add_argument("--image-channels", type=int, default=3)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--children", type=int, default=16, help="how many of the 64, evenly spread")
+    parser.add_argument("--children", type=int, default=16, help="how many of the space, evenly spread")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="shortest repeat")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (its own choice)")
@@ -235,9 +242,8 @@ def main():
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     torch.backends.cudnn.benchmark = True
-    variants = arguments.variants.split(",") if arguments.variants else DEFAULT_VARIANTS[arguments.device]
-    for variant in variants:
-        print(json.dumps(measure(arguments, variant)), flush=True)
+    for variant in arguments.variants.split(",") if arguments.variants else variants[arguments.device]:
+        print(json.dumps(measure(arguments, variant, kind)), flush=True)
 
 
 if __name__ == "__main__":

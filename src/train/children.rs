@@ -186,6 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn draws_with_redrawn_nodes_have_no_zero_node_and_miss_no_other_child() {
+        let space = Space::built_in("nasbench201").expect("a built-in space");
+        let zero_node =
+            |child: &Child| [0..1, 1..3, 3..6].into_iter().any(|node| child.0[node].iter().all(|c| *c == 0));
+        let drawn = |text: &str| {
+            let step: StepConfig = toml::from_str(text).expect("a step");
+            let schedule = ChildSchedule::new(&space, &step, 5).expect("a schedule");
+            (0..2000).flat_map(|step| schedule.children(&space, step)).collect::<Vec<Child>>()
+        };
+        let plain = drawn("children = \"uniform\"\nlanes = 8");
+        let redrawn = drawn("children = \"uniform\"\nlanes = 8\nredraw_zero_nodes = true");
+        // 1 - 4/5 * 24/25 * 124/125 = 0.238 of uniform draws; standard deviation 54.
+        let zero = plain.iter().filter(|child| zero_node(child)).count();
+        assert!((3540..4080).contains(&zero), "{zero}");
+        assert!(!redrawn.iter().any(zero_node));
+        let candidates = (0..5).map(|candidate| redrawn.iter().filter(|child| child.0[0] == candidate).count());
+        let counts: Vec<usize> = candidates.collect();
+        assert!(counts[0] == 0 && counts[1..].iter().all(|count| (3750..4250).contains(count)), "{counts:?}");
+    }
+
+    #[test]
     fn uniform_draws_reach_every_child_about_equally_often() {
         let (space, schedule) = schedule("children = \"uniform\"\nlanes = 8");
         let mut counts = [0; 64];

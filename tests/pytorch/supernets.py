@@ -1,7 +1,7 @@
 """The supernets by the name of their space."""
 
 from model import CHILDREN, Zhang64
-from nasbench201 import Nasbench201
+from model_nasbench201 import Nasbench201
 
 # A few children of nasbench201: every candidate on every edge, edges without a way to the output, zero nodes, disconnected.
 NASBENCH201_CHILDREN = [
