@@ -98,7 +98,7 @@ fn every_preset_parses() {
     assert_eq!(found, named);
     let shop = Workshop::new();
     for name in named {
-        let printed = shop.run(&format!("train {name} --data digits --set data.validation=held_out --set data.train_images=300 --set data.evaluation_images=9 --print-config"));
+        let printed = shop.run(&format!("train {name} --data digits --set data.mean=[0.1] --set data.std=[0.1] --set data.validation=held_out --set data.train_images=300 --set data.evaluation_images=9 --print-config"));
         assert!(printed.contains(&format!("name = \"{name}\"")), "{printed}");
     }
 }

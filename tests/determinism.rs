@@ -2,16 +2,18 @@
 
 mod common;
 
-use common::command::{Recorded, Workshop};
+use common::command::{NASBENCH201, Recorded, Workshop};
 use crosstalk::simd::Level;
 
 #[test]
 fn two_runs_leave_the_same_bits() {
-    let shop = Workshop::new();
-    let first = shop.train("first", "");
-    assert_eq!(first.steps.len(), 12);
-    assert_eq!(first.accuracy.len(), 3 * 3 * 4, "three evaluations, three regimes, four children");
-    assert_eq!(first, shop.train("second", ""));
+    for (options, lanes) in [("", 1), (NASBENCH201, 2)] {
+        let shop = Workshop::new();
+        let first = shop.train("first", options);
+        assert_eq!(first.steps.len(), 12 * lanes);
+        assert_eq!(first.accuracy.len(), 3 * 3 * 4, "three evaluations, three regimes, four children");
+        assert_eq!(first, shop.train("second", options));
+    }
 }
 
 #[test]
@@ -23,17 +25,20 @@ fn another_seed_leaves_other_bits() {
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit_at_any_instruction_set() {
-    let shop = Workshop::new();
-    // Four lanes a step, so that lanes and chunks of images run side by side.
-    let lanes = "--set step.children=fair --set step.order=lexicographic --steps 6";
-    for level in Level::available() {
-        let run = |threads: usize| -> Recorded {
-            shop.train(&format!("{level}-{threads}"), &format!("{lanes} --simd {level} --threads {threads}"))
-        };
-        let alone = run(1);
-        assert_eq!(alone.steps.len(), 6 * 4);
-        for threads in [2, 7] {
-            assert_eq!(alone, run(threads), "{level} with {threads} threads");
+    // Several lanes a step, so that lanes and chunks of images run side by side.
+    let fair = "--set step.children=fair --set step.order=lexicographic";
+    for (options, lanes) in [(fair, 4), (NASBENCH201, 2)] {
+        let shop = Workshop::new();
+        for level in Level::available() {
+            let run = |threads: usize| -> Recorded {
+                let name = format!("{level}-{threads}");
+                shop.train(&name, &format!("{options} --steps 6 --simd {level} --threads {threads}"))
+            };
+            let alone = run(1);
+            assert_eq!(alone.steps.len(), 6 * lanes);
+            for threads in [2, 7] {
+                assert_eq!(alone, run(threads), "{level} with {threads} threads, {options}");
+            }
         }
     }
 }

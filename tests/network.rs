@@ -1,8 +1,9 @@
-//! The parameter table of zhang64.
+//! The parameter tables of the built-in spaces.
 
 mod common;
 
-use crosstalk::network::{NetworkSize, Sharing};
+use crosstalk::network::{Network, NetworkSize, Sharing};
+use crosstalk::space::Space;
 use crosstalk::tensor::Shape;
 
 #[test]
@@ -28,6 +29,36 @@ fn parameters_have_the_official_names() {
         assert!(names.contains(&name), "{name} is missing");
     }
     assert!(!names.contains(&"net.cells.0.preproc.net.2.weight"), "cells have no affine normalization");
+}
+
+fn nasbench201(convolution_bias: bool) -> Network {
+    let space = Space { convolution_bias, ..Space::built_in("nasbench201").expect("a built-in space") };
+    let size = NetworkSize { input: Shape::new(32, 32, 3), channels: 16, cells: 5, classes: 10 };
+    Network::build(&space, size).expect("a valid size")
+}
+
+#[test]
+fn nasbench201_has_1686106_parameters_and_as_many_biases_as_the_cells_convolutions_have_channels() {
+    assert_eq!(nasbench201(false).parameter_count(), 1_686_106);
+    // 5 cells x 6 edges x 2 convolutions of 16, 32 and 64 channels.
+    assert_eq!(nasbench201(true).parameter_count(), 1_686_106 + 60 * (16 + 32 + 64));
+    let network = nasbench201(true);
+    let names: Vec<&str> = network.parameters.iter().map(|p| p.name.as_str()).collect();
+    for name in [
+        "stem.0.weight",
+        "stem.1.running_mean",
+        "cells.0.edges.1<-0.2.op.1.weight",
+        "cells.16.edges.3<-2.3.op.1.bias",
+        "cells.5.conv_a.op.1.weight",
+        "cells.11.conv_b.op.2.running_var",
+        "cells.5.downsample.1.weight",
+        "lastact.0.bias",
+        "classifier.weight",
+    ] {
+        assert!(names.contains(&name), "{name} is missing");
+    }
+    let absent = ["cells.0.edges.1<-0.2.op.2.running_mean", "cells.5.conv_a.op.1.bias", "stem.0.bias"];
+    assert!(absent.iter().all(|name| !names.contains(name)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{Recorded, Workshop};
+use common::command::{NASBENCH201, Recorded, Workshop};
 
 /// Trains three replicas side by side, with more or fewer threads (and so lanes in a wave) than lanes, and each alone.
 fn three_replicas_are_as_they_would_be_alone(options: &str) {
@@ -47,6 +47,11 @@ fn a_replica_of_several_lanes_does_not_depend_on_its_neighbors() {
 fn a_replica_of_lanes_with_mini_batches_of_their_own_does_not_depend_on_its_neighbors() {
     let uniform = "--set step.children=uniform --set step.order=lexicographic --set step.lanes=3";
     three_replicas_are_as_they_would_be_alone(&format!("{uniform} --set step.minibatch=independent"));
+}
+
+#[test]
+fn a_replica_of_nasbench201_does_not_depend_on_its_neighbors() {
+    three_replicas_are_as_they_would_be_alone(NASBENCH201);
 }
 
 #[test]

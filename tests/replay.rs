@@ -47,6 +47,27 @@ fn fifty_steps_on_the_reference_agree_with_either_rule_for_unsampled_parameters(
 }
 
 #[test]
+fn twenty_steps_of_nasbench201_on_the_reference_agree_tied_and_untied() {
+    for (name, tensors, evaluations) in [("nasbench201-decay", 75, 18), ("nasbench201-untied", 111, 16)] {
+        let expected = [
+            ("steps", "loss", 20),
+            ("steps", "accuracy", 20),
+            ("final", "tensors", tensors),
+            ("evaluation", "loss", evaluations),
+            ("evaluation", "accuracy", evaluations),
+            ("evaluation", "correct", evaluations),
+        ];
+        assert_rows(&replay(name, ""), &expected, 1e-8);
+    }
+    // Final weights are evaluated with PyTorch's counts in f32 too.
+    for level in Level::available() {
+        let rows = replay("nasbench201-decay", &format!("--device cpu --simd {level} --only evaluation"));
+        let quantities = ["loss", "accuracy", "correct"].map(|quantity| ("evaluation", quantity, 18));
+        assert_rows(&rows, &quantities, 1e-4);
+    }
+}
+
+#[test]
 fn every_part_agrees_on_both_backends() {
     let expected = [
         ("gradients", "tensors", 51),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{Recorded, Workshop};
+use common::command::{NASBENCH201, Recorded, Workshop};
 use crosstalk::records::{InterferenceRecord, Journal, Record, StepRecord};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
@@ -35,10 +35,10 @@ fn killed_after(shop: &Workshop, arguments: &str, life: Duration) -> bool {
 
 /// Kills the run in `name` again and again, each time a random while after it started, until it has ended or `most` kills are
 /// done; then lets it end.
-fn killed_again_and_again(shop: &Workshop, name: &str, seed: u64, most: usize) -> usize {
+fn killed_again_and_again(shop: &Workshop, name: &str, options: &str, seed: u64, most: usize) -> usize {
     let mut stream = Stream::new(seed, Purpose::Children, 0, 0);
     let mut kills = 0;
-    let mut arguments = format!("train small.toml --out {name} {LONG} --set seed.base={seed}");
+    let mut arguments = format!("train small.toml --out {name} {LONG} {options} --set seed.base={seed}");
     // A run may be killed after it has ended, before the process has.
     while kills < most && !shop.path(name).join("result.toml").exists() {
         let life = Duration::from_micros(u64::from(5_000 + stream.bounded(100_000)));
@@ -82,10 +82,10 @@ fn assert_tidy(folder: &Path) {
 fn a_run_killed_at_random_ends_with_the_same_bits() {
     let shop = Workshop::new();
     let mut kills = 0;
-    for seed in 0..4 {
-        let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} --set seed.base={seed}"));
+    for (seed, options) in [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201)] {
+        let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} {options} --set seed.base={seed}"));
         let name = format!("killed-{seed}");
-        kills += killed_again_and_again(&shop, &name, seed, 12);
+        kills += killed_again_and_again(&shop, &name, options, seed, 12);
         assert_same(&shop.recorded(&name), &whole);
         assert_tidy(&shop.path(&name));
     }

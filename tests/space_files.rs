@@ -31,7 +31,7 @@ fn every_built_in_space_loads_under_the_name_that_it_bears() {
 
 #[test]
 fn a_space_survives_being_written_and_read() {
-    for space in [Space::built_in("zhang64").unwrap(), load("nasbench201.toml"), load("darts.toml")] {
+    for space in [Space::built_in("zhang64").unwrap(), Space::built_in("nasbench201").unwrap(), load("darts.toml")] {
         let text = toml::to_string(&space).unwrap();
         assert_eq!(Space::from_toml(&text, "written").unwrap(), space);
     }
@@ -51,7 +51,7 @@ fn zhang64_has_the_graph_and_the_names_of_the_official_program() {
 
 #[test]
 fn nasbench201_is_three_stages_with_residual_reductions() {
-    let space = load("nasbench201.toml");
+    let space = Space::built_in("nasbench201").unwrap();
     let cell = &space.cells["cell"];
     assert_eq!(cell.edge_list(), [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]);
     assert_eq!((space.choices(), space.child_count()), (vec![5; 6], 15_625));
@@ -91,11 +91,11 @@ fn darts_has_two_cell_types_two_inputs_and_strides_on_edges() {
 fn a_name_or_a_path_that_leads_nowhere_says_what_to_write() {
     assert_eq!(
         Space::load("zhang46").unwrap_err().to_string(),
-        "no search space is called `zhang46`: name one of `zhang64`, or a file that ends in `.toml`"
+        "no search space is called `zhang46`: name one of `zhang64`, `nasbench201`, or a file that ends in `.toml`"
     );
     let missing = Space::load("absent/space.toml").unwrap_err().to_string();
     assert!(missing.starts_with("the search space `absent/space.toml` cannot be read ("), "{missing}");
-    assert!(missing.ends_with("check the path, or name one of `zhang64`"), "{missing}");
+    assert!(missing.ends_with("check the path, or name one of `zhang64`, `nasbench201`"), "{missing}");
 }
 
 #[test]
@@ -110,7 +110,11 @@ fn mistakes_of_syntax_name_the_file_and_the_line() {
         ("channels = 16", "channels = \"16\"", "line 10: invalid type: string \"16\", expected usize"),
         ("cells = 4", "cells = -4", "line 11: invalid value: integer `-4`, expected usize"),
         ("encoding = \"digits\"\n", "", "missing key `encoding`"),
-        ("\"digits\"", "\"roman\"", "line 7: unknown variant `roman`, expected `digits` or `numbers`"),
+        (
+            "\"digits\"",
+            "\"roman\"",
+            "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `nasbench201`",
+        ),
         ("kernel = 5,", "kernal = 5,", "unknown key `kernal`, expected one of `operation`, `relu`, `kernel`"),
         ("[stem]", "[stem", "line 19: "),
         ("[head]\n", "[candidates.none]\nkind = \"zero\"\nfill = 0\n[head]\n", "unknown key `fill`"),
@@ -313,7 +317,7 @@ fn an_input_taken_as_it_is_needs_c_channels() {
 
 #[test]
 fn mistakes_in_reductions_are_refused() {
-    let nasbench201 = std::fs::read_to_string(fixture("nasbench201.toml")).unwrap();
+    let nasbench201 = include_str!("../spaces/nasbench201.toml").to_owned();
     let darts = std::fs::read_to_string(fixture("darts.toml")).unwrap();
     let cases = [
         (
@@ -366,13 +370,20 @@ fn mistakes_in_reductions_are_refused() {
             "cells.cell.inputs[0]",
             "add `layers_after_reduction` with stride 2",
         ),
-        (&nasbench201, "\"numbers\"", "\"digits\"", "", "ok"),
+        (&nasbench201, "encoding = \"nasbench201\"", "encoding = \"digits\"", "", "ok"),
         (
             &darts,
             "\"numbers\"",
             "\"digits\"",
             "encoding",
             "`digits` writes the edges of one searched cell, but there are 2; choose `numbers`",
+        ),
+        (
+            &darts,
+            "\"numbers\"",
+            "\"nasbench201\"",
+            "encoding",
+            "`nasbench201` writes the edges of one searched cell, but there are 2; choose `numbers`",
         ),
         (
             &darts,

@@ -20,15 +20,17 @@ pub struct LanePlan {
 }
 
 impl LanePlan {
-    /// Forward and backward of one lane.
+    /// Forward and backward of one lane, without what no result depends on.
     pub fn training(network: &Network, graph: Graph) -> Self {
+        let graph = graph.pruned(true);
         let schedule = Schedule::training(&graph);
         let cost = graph.training_cost(size_of::<f32>() as u64);
         Self::new(network, graph, schedule, cost)
     }
 
-    /// Forward of one or several lanes.
+    /// Forward of one or several lanes, likewise.
     pub fn evaluation(network: &Network, graph: Graph) -> Self {
+        let graph = graph.pruned(false);
         let schedule = Schedule::evaluation(&graph);
         let cost = graph.forward_cost(size_of::<f32>() as u64);
         Self::new(network, graph, schedule, cost)

@@ -3,6 +3,7 @@
 #[macro_use]
 mod output;
 mod checkpoint;
+mod child;
 mod data;
 mod device;
 mod eval;

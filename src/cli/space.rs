@@ -4,6 +4,7 @@ mod draw;
 
 use std::fmt::Write as _;
 
+use super::child;
 use crate::space::{Arrangement, Candidate, Cell, Encoding, Layer, LayerOperation, Normalization, OutputRule, Space};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,14 @@ enum SpaceCommand {
     },
     /// Draw the cells of a search space, or of one of its children, as an SVG picture.
     Draw(draw::DrawArguments),
+    /// Show one child: every way to write it, whether it is connected, its canonical string.
+    Child {
+        /// A built-in space, or the path of a file that ends in `.toml`.
+        #[arg(value_name = "NAME_OR_FILE")]
+        space: String,
+        /// In the space's notation; for nasbench201 also an index, or NASLib's list as `(4, 3, 3, 1, 0, 0)`.
+        child: String,
+    },
 }
 
 /// Runs the command and prints to stdout.
@@ -35,6 +44,7 @@ pub fn run(arguments: SpaceArguments) -> anyhow::Result<()> {
         SpaceCommand::List => listing()?,
         SpaceCommand::Show { space } => description(&Space::load(&space)?),
         SpaceCommand::Draw(arguments) => draw::run(&arguments)?,
+        SpaceCommand::Child { space, child } => table(&child::description(&Space::load(&space)?, &child)?, ""),
     };
     print!("{text}");
     Ok(())
@@ -86,7 +96,7 @@ fn skeleton(space: &Space) -> String {
 }
 
 fn cells(space: &Space) -> String {
-    space.searched_cells().map(|(name, cell)| cell_section(space, name, cell)).collect::<Vec<_>>().join("\n")
+    space.searched_cells().iter().map(|(name, cell)| cell_section(space, name, cell)).collect::<Vec<_>>().join("\n")
 }
 
 fn cell_section(space: &Space, name: &str, cell: &Cell) -> String {
@@ -166,6 +176,7 @@ fn children(space: &Space) -> String {
     let written = match space.encoding {
         Encoding::Digits => "one digit an edge, candidates numbered from 1",
         Encoding::Numbers => "one number an edge, candidates numbered from 1, joined by `-`",
+        Encoding::Nasbench201 => "candidates by name with their source, edges between `|`, nodes joined by `+`",
     };
     let example = space.example_child();
     let mut rows = vec![
@@ -267,8 +278,9 @@ mod tests {
     #[test]
     fn the_listing_names_every_built_in_space() {
         insta::assert_snapshot!(listing().unwrap(), @r"
-        name     children  title
-        zhang64  64        Three edges with four candidates each: small enough to train every child alone
+        name         children  title
+        zhang64      64        Three edges with four candidates each: small enough to train every child alone
+        nasbench201  15,625    Six edges with five candidates each, every child in a published table
         ");
     }
 

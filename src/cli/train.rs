@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub struct TrainArguments {
-    /// A preset (quick, paper, fashion) or a TOML file.
+    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small) or a TOML file.
     #[arg(required_unless_present_any = ["from", "resume"])]
     config: Option<String>,
     /// Data set: digits, cifar10:PATH or idx:FOLDER.
@@ -97,11 +97,11 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
         (None, None) => anyhow::bail!("name a preset, a TOML file, --from or --resume"),
     };
     if let Some(text) = &arguments.children {
-        let space = Space::load(&config.network.space)?;
+        let space = config.network.load_space()?;
         train_only(&mut config, &space, &space.parse_children(text)?);
     }
     if let Some(text) = &arguments.child {
-        let space = Space::load(&config.network.space)?;
+        let space = config.network.load_space()?;
         let child = space.parse_child(text)?;
         config.evaluation.children = space.format_child(&child);
         config.interference.children = None;
@@ -140,7 +140,7 @@ fn hold_children(config: &mut RunConfig) -> anyhow::Result<()> {
         config.network.children = Some(match &config.step.order {
             ChildOrder::List(names) => names.clone(),
             _ => {
-                let space = Space::load(&config.network.space)?;
+                let space = config.network.load_space()?;
                 space.enumerate().map(|child| space.format_child(&child)).collect()
             }
         });

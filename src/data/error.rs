@@ -45,6 +45,11 @@ pub enum DataError {
     #[error("{means} means, {stds} standard deviations and {channels} channels: give one of each for every channel")]
     NormalizationChannels { means: usize, stds: usize, channels: usize },
 
+    #[error(
+        "`data.shrink = {block}` does not divide the {height}x{width} images of data set `{name}`: set one that does, or leave it out"
+    )]
+    Shrink { block: usize, name: String, height: usize, width: usize },
+
     #[error("the batch size is 0: set at least 1")]
     EmptyBatch,
 

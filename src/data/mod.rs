@@ -14,6 +14,7 @@ pub mod fetch;
 mod gather;
 mod idx;
 mod pixels;
+mod shrink;
 mod source;
 mod split;
 

@@ -137,7 +137,14 @@ impl Builder<'_> {
         expand(&full, &site.names)
     }
 
-    fn norm(&mut self, name: String, channels: &Segments, rule: Normalization, site: &Site) -> NormId {
+    fn norm(
+        &mut self,
+        name: String,
+        channels: &Segments,
+        rule: Normalization,
+        bias: Option<ParameterId>,
+        site: &Site,
+    ) -> NormId {
         let layout = || Layout::Channels(channels.clone());
         let mut pair = |roles: [(&str, Role); 2]| {
             roles.map(|(suffix, role)| self.parameter(format!("{name}.{suffix}"), role, layout(), site))
@@ -152,6 +159,7 @@ impl Builder<'_> {
             momentum: rule.momentum,
             affine,
             running,
+            bias,
         });
         self.norms.len() - 1
     }
@@ -185,11 +193,17 @@ impl Builder<'_> {
         let weight_name = |index: usize| format!("{}.weight", weight_names[index]);
         let inputs = feature.segments.clone();
         let mut weights = Vec::new();
+        let mut bias = None;
         let operation = match spec.operation {
             LayerOperation::Convolution => {
                 let layout = Layout::Convolution { outputs, inputs, kernel: spec.kernel };
                 let fan_in = input.channels * window.taps();
                 weights.push(self.parameter(weight_name(0), Role::Weight { fan_in }, layout, site));
+                if self.space.convolution_bias && site.choice.is_some() && spec.norm.is_some() {
+                    let layout = Layout::Channels(Segments::features(vec![outputs]));
+                    let name = format!("{}.bias", weight_names[0]);
+                    bias = Some(self.parameter(name, Role::Bias { fan_in }, layout, site));
+                }
                 Operation::Convolution(Convolution { window, input, output: window.output_shape(input, outputs) })
             }
             LayerOperation::DepthwiseSeparable => {
@@ -223,7 +237,7 @@ impl Builder<'_> {
         };
         let norm = spec.norm.as_ref().map(|name| {
             let name = self.name(site, name);
-            self.norm(name, &next.segments, site.normalization, site)
+            self.norm(name, &next.segments, site.normalization, bias, site)
         });
         let name = match (weight_names.last(), norm) {
             (Some(name), _) => name.clone(),
@@ -288,10 +302,7 @@ impl Builder<'_> {
         outputs: &[Feature],
     ) -> Result<(Block, Feature), NetworkError> {
         let space = self.space;
-        let first_slot: usize = (space.searched_cells())
-            .take_while(|(name, _)| *name != block.name)
-            .map(|(_, cell)| cell.edge_list().len())
-            .sum();
+        let first_slot = space.first_choice(block);
         let site = |prefix: String, edge_stride, choice| Site {
             prefix,
             names: vec![("cell", block.index)],
@@ -380,7 +391,7 @@ impl Builder<'_> {
         };
         let norm = space.head.norm.as_ref().map(|name| {
             let rule = site.normalization;
-            self.norm(name.clone(), &feature.segments, rule, &site)
+            self.norm(name.clone(), &feature.segments, rule, None, &site)
         });
         let fan_in = feature.segments.logical();
         let layout = Layout::Linear { outputs: classes, inputs: feature.segments.clone() };

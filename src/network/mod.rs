@@ -87,6 +87,8 @@ pub struct Norm {
     pub affine: Option<[ParameterId; 2]>,
     /// Running mean and variance.
     pub running: Option<[ParameterId; 2]>,
+    /// Bias of the convolution before it.
+    pub bias: Option<ParameterId>,
 }
 
 /// A stage of the network: `[ReLU,] operation [, normalization]`.

@@ -24,6 +24,8 @@ pub enum Choice<'a> {
 struct Key {
     kind: StageKind,
     inputs: Vec<ValueId>,
+    /// Sums of nothing differ in it alone.
+    shape: Shape,
     norm: Option<NormUse>,
 }
 
@@ -74,7 +76,8 @@ impl<'a> GraphBuilder<'a> {
         let resolve =
             |pair: [ParameterId; 2]| pair.map(|parameter| ParameterRef { parameter, copy: copy_of(parameter) });
         let norm = &self.network.norms[id];
-        NormUse { norm: id, affine: norm.affine.map(resolve), running: norm.running.map(resolve) }
+        let bias = norm.bias.map(|parameter| ParameterRef { parameter, copy: copy_of(parameter) });
+        NormUse { norm: id, affine: norm.affine.map(resolve), running: norm.running.map(resolve), bias }
     }
 
     fn stage(
@@ -85,7 +88,7 @@ impl<'a> GraphBuilder<'a> {
         shape: Shape,
         norm: Option<NormUse>,
     ) -> ValueId {
-        let key = Key { kind, inputs, norm };
+        let key = Key { kind, inputs, shape, norm };
         if let Some(value) = self.known.get(&key) {
             return *value;
         }

@@ -32,6 +32,9 @@ pub struct NormUse {
     pub affine: Option<[ParameterRef; 2]>,
     /// Running mean and variance.
     pub running: Option<[ParameterRef; 2]>,
+    /// Bias of the convolution before it, which the stored value lacks: batch statistics cancel it, so its gradient is zero, and
+    /// running means include it.
+    pub bias: Option<ParameterRef>,
 }
 
 /// A feature map that is stored: the raw output of a stage. Readers see it normalized where it has a normalization.
@@ -68,6 +71,8 @@ pub struct Graph {
     pub stages: Vec<Stage>,
     /// The head of each lane, in the order in which the lanes were added.
     pub heads: Vec<StageId>,
+    /// Parameters that lanes use without effect: they count as used, with gradient zero.
+    pub idle: Vec<ParameterRef>,
 }
 
 impl Graph {
@@ -75,7 +80,7 @@ impl Graph {
 
     /// Every trained parameter that the graph uses, in ascending order.
     pub fn parameters(&self) -> Vec<ParameterRef> {
-        let mut parameters: Vec<ParameterRef> = Vec::new();
+        let mut parameters = self.idle.clone();
         for stage in &self.stages {
             match &stage.kind {
                 StageKind::Linear { weights, .. } => parameters.extend(weights),
@@ -83,7 +88,9 @@ impl Graph {
                 StageKind::Node { .. } => {}
             }
         }
-        parameters.extend(self.values.iter().filter_map(|v| v.norm?.affine).flatten());
+        let norms = || self.values.iter().filter_map(|value| value.norm);
+        parameters.extend(norms().filter_map(|norm| norm.affine).flatten());
+        parameters.extend(norms().filter_map(|norm| norm.bias));
         parameters.sort_unstable();
         parameters.dedup();
         parameters

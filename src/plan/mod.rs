@@ -3,6 +3,7 @@
 mod build;
 mod cost;
 mod graph;
+mod prune;
 mod schedule;
 
 pub use build::{Choice, Gates, GraphBuilder};

@@ -24,30 +24,21 @@ impl Child {
 }
 
 impl Space {
-    /// The searched cells in the order in which a child lists them: by name.
-    pub fn searched_cells(&self) -> impl Iterator<Item = (&str, &Cell)> {
-        self.cells.iter().map(|(name, cell)| (name.as_str(), cell))
-    }
-
     /// Number of candidates for every choice of a child: the edges of all searched cells in order.
     pub fn choices(&self) -> Vec<usize> {
-        self.searched_cells().flat_map(|(_, cell)| vec![cell.candidates.len(); cell.edge_list().len()]).collect()
+        let cells = self.searched_cells();
+        cells.iter().flat_map(|(_, cell)| vec![cell.candidates.len(); cell.edge_list().len()]).collect()
     }
 
     /// The names of the candidates for every choice of a child.
     pub fn choice_candidates(&self) -> Vec<&[String]> {
-        self.searched_cells().flat_map(|(_, cell)| vec![cell.candidates.as_slice(); cell.edge_list().len()]).collect()
+        let cells = self.searched_cells();
+        cells.into_iter().flat_map(|(_, cell)| vec![cell.candidates.as_slice(); cell.edge_list().len()]).collect()
     }
 
     /// A label for every choice of a child: `0->1`, or `normal 0->2` where there are several searched cells.
     pub fn edge_names(&self) -> Vec<String> {
-        let several = self.cells.len() > 1;
-        self.searched_cells()
-            .flat_map(|(name, cell)| {
-                let prefix = if several { format!("{name} ") } else { String::new() };
-                cell.edge_list().into_iter().map(move |(source, target)| format!("{prefix}{source}->{target}"))
-            })
-            .collect()
+        edge_names(&self.searched_cells())
     }
 
     /// Whether this is a child of the space: as many choices as it has edges, each below the number of candidates.
@@ -61,7 +52,8 @@ impl Space {
         self.radices().count().unwrap_or(u128::MAX)
     }
 
-    /// Position in the lexicographic order of all children; the first edge is the most significant.
+    /// Position in the lexicographic order of all children; the first edge is the most significant. Modulo 2^128, which only the
+    /// children of untied spaces outnumber.
     pub fn index_of(&self, child: &Child) -> u128 {
         self.radices().index_of(&child.0)
     }
@@ -95,9 +87,42 @@ impl Space {
         Child(self.choices().into_iter().map(|count| draw(count as u32) as u8).collect())
     }
 
+    /// As [`Space::sample`], but the edges into a node are drawn again, all of them, while every one of them took a zero candidate.
+    /// Nodes whose candidates are all zero are drawn once.
+    pub fn sample_nodes(&self, draw: &mut impl FnMut(u32) -> u32) -> Child {
+        let mut choices = Vec::new();
+        for (_, cell) in self.searched_cells() {
+            let edges = cell.edge_list();
+            let count = cell.candidates.len();
+            let zero = |candidate: &u8| self.is_zero(cell, *candidate);
+            let only_zero = (0..count as u8).all(|candidate| zero(&candidate));
+            for node in cell.inputs.len()..cell.node_count() {
+                let incoming = edges.iter().filter(|(_, target)| *target == node).count();
+                loop {
+                    let drawn: Vec<u8> = (0..incoming).map(|_| draw(count as u32) as u8).collect();
+                    if only_zero || !drawn.iter().all(zero) {
+                        choices.extend(drawn);
+                        break;
+                    }
+                }
+            }
+        }
+        Child(choices)
+    }
+
     pub(super) fn radices(&self) -> MixedRadix {
         MixedRadix(self.choices())
     }
+}
+
+/// A label for every edge of these cells, with the cell's where there are several.
+pub(super) fn edge_names(cells: &[(String, &Cell)]) -> Vec<String> {
+    let several = cells.len() > 1;
+    let names = cells.iter().flat_map(|(name, cell)| {
+        let prefix = if several { format!("{name} ") } else { String::new() };
+        cell.edge_list().into_iter().map(move |(source, target)| format!("{prefix}{source}->{target}"))
+    });
+    names.collect()
 }
 
 /// All children of a space in lexicographic order.

@@ -11,7 +11,8 @@ const LONGEST_LIST: u128 = 1 << 20;
 
 impl Space {
     /// Reads `all` (lexicographic order), `every:N` (N children evenly spaced in that order, its first and last
-    /// included; the first alone for N = 1), or children separated by commas, whose order is kept.
+    /// included; the first alone for N = 1), or children separated by commas, whose order is kept. Where cells choose for
+    /// themselves, the first two name the children that choose alike in all of them.
     ///
     /// # Errors
     /// An empty list, a child that stands twice, a child that the space lacks, and a number that it cannot give.
@@ -21,11 +22,13 @@ impl Space {
             let example = self.format_child(&self.example_child());
             return Err(ChildError::EmptyList { space: self.name.clone(), example });
         }
-        match (text, text.strip_prefix("every:")) {
-            ("all", _) => self.all_children(),
-            (_, Some(number)) => self.every_children(text, number),
-            _ => self.listed_children(text),
-        }
+        let tied = self.tied();
+        let children = match (text, text.strip_prefix("every:")) {
+            ("all", _) => tied.all_children(),
+            (_, Some(number)) => tied.every_children(text, number),
+            _ => return self.listed_children(text),
+        };
+        Ok(children?.iter().map(|child| self.repeated(child)).collect())
     }
 
     fn all_children(&self) -> Result<Vec<Child>, ChildError> {

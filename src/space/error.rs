@@ -149,8 +149,8 @@ pub enum Problem {
     // Children
     #[error("`digits` numbers candidates from 1 to 9, but `cells.{cell}` has {count}; choose `numbers`")]
     DigitsCandidates { cell: String, count: usize },
-    #[error("`digits` writes the edges of one searched cell, but there are {count}; choose `numbers`")]
-    DigitsCells { count: usize },
+    #[error("`{encoding}` writes the edges of one searched cell, but there are {count}; choose `numbers`")]
+    OneCell { encoding: &'static str, count: usize },
     #[error("there are 2^128 children or more, which is too many to number; remove edges or candidates")]
     TooManyChildren,
 }

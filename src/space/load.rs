@@ -7,7 +7,10 @@ use super::error::SpaceError;
 use super::model::Space;
 
 /// Name and text of every embedded file, in the order of listings.
-const BUILT_IN: &[(&str, &str)] = &[("zhang64", include_str!("../../spaces/zhang64.toml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("zhang64", include_str!("../../spaces/zhang64.toml")),
+    ("nasbench201", include_str!("../../spaces/nasbench201.toml")),
+];
 
 impl Space {
     /// Names for [`Space::built_in`].

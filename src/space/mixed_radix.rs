@@ -11,7 +11,10 @@ impl MixedRadix {
     }
 
     pub fn index_of(&self, digits: &[u8]) -> u128 {
-        self.0.iter().zip(digits).fold(0, |index, (&radix, &digit)| index * radix as u128 + u128::from(digit))
+        self.0
+            .iter()
+            .zip(digits)
+            .fold(0u128, |index, (&radix, &digit)| index.wrapping_mul(radix as u128).wrapping_add(u128::from(digit)))
     }
 
     /// The digits of a number below `count`; a larger one wraps around.

@@ -5,6 +5,7 @@
 
 mod block;
 mod candidate_table;
+mod canonical;
 mod cell;
 mod child;
 mod child_list;
@@ -14,7 +15,9 @@ mod layer;
 mod load;
 mod mixed_radix;
 pub mod model;
+mod naslib;
 pub mod template;
+mod untied;
 mod validate;
 
 pub use block::{Block, BlockKind};

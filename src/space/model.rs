@@ -17,6 +17,10 @@ pub struct Space {
     /// Paper, equation or code that the file follows.
     pub source: String,
     pub encoding: Encoding,
+    /// Whether candidates' convolutions before a normalization have a bias. The normalization cancels it, but it is a parameter
+    /// that decays: AutoDL-Projects' supernets have it where the cells' normalization is not affine.
+    #[serde(default)]
+    pub convolution_bias: bool,
     pub defaults: Defaults,
     pub normalization: NormalizationPlaces,
     pub stem: Stem,
@@ -28,6 +32,9 @@ pub struct Space {
     pub residuals: BTreeMap<String, Residual>,
     pub candidates: BTreeMap<String, Candidate>,
     pub head: Head,
+    /// Not of the file: how many cells (as the arrangement counts them) choose for themselves; see [`Space::untied`].
+    #[serde(skip)]
+    pub untied_cells: Option<usize>,
 }
 
 /// How children are written.
@@ -38,6 +45,8 @@ pub enum Encoding {
     Digits,
     /// One number an edge, candidates numbered from 1, joined by `-`.
     Numbers,
+    /// Candidates by name, edges by their source: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` (`nasbench201`).
+    Nasbench201,
 }
 
 /// Sizes of the network where a run names no others.

@@ -23,6 +23,7 @@ enum Rule {
     /// Uniform draws from the whole space.
     Uniform {
         lanes: usize,
+        redraw_zero_nodes: bool,
     },
     Fair {
         edges: usize,
@@ -71,7 +72,7 @@ impl ChildSchedule {
                 Rule::Cycle { children, lanes, reshuffled: step.order == ChildOrder::Reshuffled }
             }
             (StepChildren::Uniform, Some(children)) => Rule::UniformOf { children, lanes },
-            (StepChildren::Uniform, None) => Rule::Uniform { lanes },
+            (StepChildren::Uniform, None) => Rule::Uniform { lanes, redraw_zero_nodes: step.redraw_zero_nodes },
             (StepChildren::Fair, _) => {
                 let counts = space.choices();
                 let candidates = counts.first().copied().unwrap_or(0);
@@ -87,7 +88,7 @@ impl ChildSchedule {
     /// Lanes of a step.
     pub fn lanes(&self) -> usize {
         match &self.rule {
-            Rule::Cycle { lanes, .. } | Rule::UniformOf { lanes, .. } | Rule::Uniform { lanes } => *lanes,
+            Rule::Cycle { lanes, .. } | Rule::UniformOf { lanes, .. } | Rule::Uniform { lanes, .. } => *lanes,
             Rule::Fair { candidates, .. } => *candidates,
         }
     }
@@ -115,10 +116,11 @@ impl ChildSchedule {
                     children[stream.bounded(children.len() as u32) as usize].clone()
                 })
                 .collect(),
-            Rule::Uniform { lanes } => (0..*lanes)
+            Rule::Uniform { lanes, redraw_zero_nodes } => (0..*lanes)
                 .map(|lane| {
                     let mut stream = Stream::new(self.seed, Purpose::Children, step, lane as u32);
-                    space.sample(&mut |bound| stream.bounded(bound))
+                    let mut draw = |bound| stream.bounded(bound);
+                    if *redraw_zero_nodes { space.sample_nodes(&mut draw) } else { space.sample(&mut draw) }
                 })
                 .collect(),
             Rule::Fair { edges, candidates } => {
@@ -181,6 +183,27 @@ mod tests {
                 assert_eq!(taken, [0, 1, 2, 3]);
             }
         }
+    }
+
+    #[test]
+    fn draws_with_redrawn_nodes_have_no_zero_node_and_miss_no_other_child() {
+        let space = Space::built_in("nasbench201").expect("a built-in space");
+        let zero_node =
+            |child: &Child| [0..1, 1..3, 3..6].into_iter().any(|node| child.0[node].iter().all(|c| *c == 0));
+        let drawn = |text: &str| {
+            let step: StepConfig = toml::from_str(text).expect("a step");
+            let schedule = ChildSchedule::new(&space, &step, 5).expect("a schedule");
+            (0..2000).flat_map(|step| schedule.children(&space, step)).collect::<Vec<Child>>()
+        };
+        let plain = drawn("children = \"uniform\"\nlanes = 8");
+        let redrawn = drawn("children = \"uniform\"\nlanes = 8\nredraw_zero_nodes = true");
+        // 1 - 4/5 * 24/25 * 124/125 = 0.238 of uniform draws; standard deviation 54.
+        let zero = plain.iter().filter(|child| zero_node(child)).count();
+        assert!((3540..4080).contains(&zero), "{zero}");
+        assert!(!redrawn.iter().any(zero_node));
+        let candidates = (0..5).map(|candidate| redrawn.iter().filter(|child| child.0[0] == candidate).count());
+        let counts: Vec<usize> = candidates.collect();
+        assert!(counts[0] == 0 && counts[1..].iter().all(|count| (3750..4250).contains(count)), "{counts:?}");
     }
 
     #[test]

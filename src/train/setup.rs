@@ -29,8 +29,8 @@ impl Setup {
     /// Anything that the configuration names and that is not there or does not fit.
     pub fn new(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
-        let space = Space::load(&config.network.space)?;
-        let dataset = config.data.source.load()?;
+        let space = config.network.load_space()?;
+        let dataset = config.data.source.load()?.shrunk(config.data.shrink)?;
         let shape = Shape::new(dataset.height, dataset.width, dataset.channels);
         config.augmentation.check(shape)?;
         let channels = dataset.channels;
@@ -51,6 +51,7 @@ impl Setup {
         if classes < dataset.classes {
             return Err(TrainError::Classes { found: dataset.classes, classes });
         }
+        config.network.convolution_bias.get_or_insert(space.convolution_bias);
         let channels = *config.network.channels.get_or_insert(space.defaults.channels);
         let cells = *config.network.cells.get_or_insert(space.defaults.cells);
         let order = match config.data.order {

@@ -37,6 +37,11 @@ recalibration_batches = 2
 every_steps = 4
 "#;
 
+/// Makes of [`SMALL`] a run of nasbench201 with two uniform children a step, which choose anew in every cell.
+pub const NASBENCH201: &str = "--set network.space=nasbench201 --set network.cells=1 --set network.untied_cells=true \
+                               --set step.children=uniform --set step.order=lexicographic --set step.lanes=2 \
+                               --set step.redraw_zero_nodes=true --set optimizer.nesterov=true --set optimizer.clip_norm=2.0";
+
 /// A folder for the runs of one test.
 pub struct Workshop {
     folder: tempfile::TempDir,

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 import digits
-from model import Zhang64
+from supernets import supernet
 
 
 def read_csv(path):
@@ -45,7 +45,9 @@ class Replay:
         self.pixels = torch.from_numpy(digits.normalize(images, table)).to(precision)
         self.labels = torch.from_numpy(labels)
         network = self.run["network"]
-        self.model = Zhang64(network["channels"], network["cells"], classes=10, image_channels=1).to(precision)
+        bias = network.get("convolution_bias", False)
+        model = supernet(network["space"], network["channels"], network["cells"], 10, 1, bias=bias)
+        self.model = model.to(precision)
         self.load("init.safetensors")
         self.steps = read_csv(folder / "steps.csv")
         self.batches = self.read_batches()
@@ -93,12 +95,14 @@ class Replay:
             weight_decay=settings["weight_decay"],
             nesterov=settings["nesterov"],
         )
+        clip_norm = settings.get("clip_norm", float("inf"))
         self.model.train()
         worst = (0.0, "")
         for row, images in zip(self.steps, self.batches, strict=True):
             optimizer.zero_grad(set_to_none=settings["unsampled"] == "skip")
             loss = self.loss(row["child"], images)
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
             optimizer.step()
             worst = max(worst, (abs(loss.item() / float(row["loss"]) - 1), f"step {row['step']}"))
         yield "steps", *worst

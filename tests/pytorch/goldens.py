@@ -1,7 +1,6 @@
 """Writes the golden numbers of `tests/goldens/`: `python tests/pytorch/goldens.py [FOLDER]`.
 
-`stages.py` describes the contents of `stages.safetensors`, `adam.py` those of `adam.{json,safetensors}`, `networks.py` those of
-`zhang64_*.{json,safetensors}`.
+`stages.py` describes the contents of `stages.safetensors`, `adam.py` those of `adam.{json,safetensors}`, `networks.py` those of the other files.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Golden numbers of whole zhang64 networks in float64.
+"""Golden numbers of whole networks in float64.
 
-`zhang64_network.json` and `zhang64_odd.json` hold the shape of the network (channels, cells, classes, image_channels, height, width,
-batch), the children, and `margin`: how far ReLUs and max-pools of all children stay from ties, in units of the root mean square of their
+`NETWORK.json` holds the space, the shape of the network (channels, cells, classes, image_channels, height, width, batch), for nasbench201 what
+its cells are (affine, tracked, bias), the children, and `margin`: how far ReLUs and max-pools of all children stay from ties, in units of the root mean square of their
 input. The `.safetensors` beside it (F64 unless said; everything given is exactly representable in f32):
 
     images                 I64 [batch, image_channels, height, width]
@@ -26,12 +26,14 @@ from torch import nn
 from torch.nn import functional
 
 import digits
-from model import Zhang64, initialize
+from model import initialize
+from supernets import NASBENCH201_CHILDREN, supernet
 from ties import TieWatch
 
 NETWORKS = {
     # Channels a multiple of 8: no padding anywhere.
     "zhang64_network": {
+        "space": "zhang64",
         "channels": 8,
         "cells": 4,
         "classes": 10,
@@ -43,6 +45,7 @@ NETWORKS = {
     },
     # Nothing a multiple of anything.
     "zhang64_odd": {
+        "space": "zhang64",
         "channels": 12,
         "cells": 2,
         "classes": 7,
@@ -52,14 +55,69 @@ NETWORKS = {
         "batch": 5,
         "children": ["142", "214", "323", "431"],
     },
+    # As trained: cells without affine parameters and running statistics.
+    "nasbench201_network": {
+        "space": "nasbench201",
+        "channels": 4,
+        "cells": 1,
+        "classes": 10,
+        "image_channels": 3,
+        "height": 8,
+        "width": 8,
+        "batch": 6,
+        "affine": False,
+        "tracked": False,
+        "bias": False,
+        "children": NASBENCH201_CHILDREN,
+    },
+    # Running statistics and canceled biases in cells; one child with another choice in every cell.
+    "nasbench201_bias": {
+        "space": "nasbench201",
+        "channels": 5,
+        "cells": 1,
+        "classes": 7,
+        "image_channels": 1,
+        "height": 12,
+        "width": 8,
+        "batch": 5,
+        "affine": False,
+        "tracked": True,
+        "bias": True,
+        "children": [
+            "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|nor_conv_1x1~2|",
+            "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|nor_conv_1x1~0|none~1|none~2|",
+            "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|skip_connect~1|avg_pool_3x3~2|"
+            "/|skip_connect~0|+|avg_pool_3x3~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_3x3~2|"
+            "/|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|nor_conv_1x1~1|skip_connect~2|",
+        ],
+    },
+    # A zero input with an affine normalization is a shift.
+    "nasbench201_affine": {
+        "space": "nasbench201",
+        "channels": 3,
+        "cells": 1,
+        "classes": 4,
+        "image_channels": 3,
+        "height": 8,
+        "width": 8,
+        "batch": 5,
+        "affine": True,
+        "tracked": True,
+        "bias": False,
+        "children": [
+            "|none~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|avg_pool_3x3~1|nor_conv_1x1~2|",
+            "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|nor_conv_1x1~0|skip_connect~1|none~2|",
+            "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|none~1|none~2|",
+        ],
+    },
 }
 SEEDS_TRIED = 200
 
 
 def build(description, seed):
     """A network with spread weights, scales, shifts and running statistics; images; labels; the pixel table."""
-    shape = (description[key] for key in ("channels", "cells", "classes", "image_channels"))
-    model = Zhang64(*shape).double()
+    options = ("space", "channels", "cells", "classes", "image_channels", "affine", "tracked", "bias")
+    model = supernet(**{key: description[key] for key in options if key in description})
     initialize(model, seed)
     random = np.random.RandomState(seed + 1_000_000)
 
@@ -72,9 +130,10 @@ def build(description, seed):
     for _, module in sorted(model.named_modules()):
         if isinstance(module, nn.BatchNorm2d):
             channels = module.num_features
-            fill(module.running_mean, 0.5 * random.randn(channels))
-            fill(module.running_var, np.exp(0.5 * random.randn(channels)))
-            module.num_batches_tracked.fill_(int(random.randint(1, 100)))
+            if module.track_running_stats:
+                fill(module.running_mean, 0.5 * random.randn(channels))
+                fill(module.running_var, np.exp(0.5 * random.randn(channels)))
+                module.num_batches_tracked.fill_(int(random.randint(1, 100)))
             if module.affine:
                 fill(module.weight, 1 + 0.3 * random.randn(channels))
                 fill(module.bias, 0.3 * random.randn(channels))

@@ -50,6 +50,9 @@ def root_mean_square(x):
 
 
 def relu_margin(x):
+    """Infinite where all of `x` is exactly zero: nothing rounds there, and no gradient passes."""
+    if not x.detach().any():
+        return float("inf")
     return (x.detach().abs().min() / root_mean_square(x)).item()
 
 

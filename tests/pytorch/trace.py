@@ -1,6 +1,6 @@
 """Makes trace folders for `crosstalk replay DIR` from our own PyTorch model: `python tests/pytorch/trace.py [--out FOLDER] [NAME ...]`.
 
-A trace is a PyTorch training run of zhang64 that another program can repeat. Its folder holds
+A trace is a PyTorch training run that another program can repeat. Its folder holds
 
     trace.toml                    the run's configuration, and that of the evaluation
     init.safetensors              the initial state, official names, buffers included
@@ -27,16 +27,19 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 import digits
-from model import CHILDREN, Zhang64, initialize
+from model import CHILDREN, initialize
+from supernets import ALL_CHILDREN, NASBENCH201_CHILDREN, supernet
 from ties import TieWatch, logit_margin
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "traces"
-LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.025, 0.9, 1e-3
+LEARNING_RATE, MOMENTUM = 0.025, 0.9
 EVALUATION_IMAGES = (1437, 1797)
 # Every candidate on every edge, and neighbours that share one or two choices.
 CYCLE = ["124", "213", "431", "342", "111", "222", "333", "444", "134", "423"]
 # No max-pool over a max-pool: its taps are copies of one another.
 CYCLE_WITHOUT_COPIES = ["124", "213", "431", "342", "234", "444"]
+# A cell of zeros leaves biases before batch statistics alone: what is left of them is rounding, 300 times enlarged in every layer.
+CONNECTED = [child for child in NASBENCH201_CHILDREN if "|none~0|none~1|none~2|" not in child]
 
 
 @dataclass
@@ -45,6 +48,12 @@ class Trace:
     steps: int
     batch: int
     unsampled: str
+    space: str = "zhang64"
+    untied: bool = False  # a child chooses anew in every cell
+    bias: bool = False  # nasbench201: convolutions in cells have a bias
+    nesterov: bool = False
+    clip_norm: float = float("inf")
+    weight_decay: float = 1e-3
     children: list = field(default_factory=lambda: CYCLE)
     channels: int = 8
     cells: int = 2
@@ -54,7 +63,7 @@ class Trace:
     tie_margin: float = 0.0  # > 0: mini-batches are searched that stay this far from ties
     stored: torch.dtype = torch.float64  # of init.safetensors and the gradients
     warm_up_steps: int = 0  # steps before the trace begins
-    evaluated_children: list = field(default_factory=lambda: CHILDREN)
+    evaluated_children: list = field(default_factory=list)  # empty: all of the space in `supernets`
     evaluated_weights: str = "final"  # or "init" or "replayed"
     evaluation_batch: int = 90
     gradient_children: list = field(default_factory=list)
@@ -96,6 +105,36 @@ TRACES = [
         predictions=True,
         seed=3,
     ),
+    Trace(
+        "nasbench201-decay",
+        space="nasbench201",
+        steps=20,
+        batch=16,
+        unsampled="decay",
+        nesterov=True,
+        clip_norm=2.0,  # cuts some steps and leaves others
+        weight_decay=5e-4,
+        children=NASBENCH201_CHILDREN,
+        channels=3,
+        cells=1,
+        seed=6,
+    ),
+    Trace(
+        "nasbench201-untied",
+        space="nasbench201",
+        untied=True,
+        bias=True,
+        steps=20,
+        batch=16,
+        unsampled="skip",
+        weight_decay=5e-4,
+        children=["/".join(np.random.RandomState(7 * i).permutation(CONNECTED)[:3]) for i in range(8)],
+        evaluated_children=CONNECTED,
+        channels=3,
+        cells=1,
+        evaluated_weights="replayed",
+        seed=7,
+    ),
 ]
 
 
@@ -120,7 +159,12 @@ class Training:
     def __init__(self, trace, model, data):
         self.trace, self.model, self.data = trace, model, data
         self.optimizer = torch.optim.SGD(
-            model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, foreach=False
+            model.parameters(),
+            lr=LEARNING_RATE,
+            momentum=MOMENTUM,
+            weight_decay=trace.weight_decay,
+            nesterov=trace.nesterov,
+            foreach=False,
         )
 
     def step(self, child, indices):
@@ -132,6 +176,8 @@ class Training:
         logits = self.model(pixels, child)
         loss = functional.cross_entropy(logits, labels)
         loss.backward()
+        if self.trace.clip_norm < float("inf"):
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.trace.clip_norm)
         self.optimizer.step()
         return loss.item(), (logits.argmax(1) == labels).sum().item() / len(labels)
 
@@ -154,7 +200,7 @@ def write_csv(path, header, rows):
 
 def initial_model(trace, data):
     """Drawn weights, trained by the warm-up, rounded to the stored type."""
-    model = Zhang64(trace.channels, trace.cells, classes=10, image_channels=1).double()
+    model = supernet(trace.space, trace.channels, trace.cells, 10, 1, bias=trace.bias)
     initialize(model, trace.seed)
     training = Training(trace, model, data)
     for step in range(trace.warm_up_steps):
@@ -212,7 +258,7 @@ def evaluate(trace, model, data):
     """Rows of eval.csv, predictions, and how near the two largest logits came to each other."""
     labels = data.labels[slice(*EVALUATION_IMAGES)]
     rows, predictions, margin = [], {}, float("inf")
-    for child in trace.evaluated_children:
+    for child in trace.evaluated_children or ALL_CHILDREN[trace.space]:
         for norm in ("running", "batch"):
             logits = logits_under(model, data, child, norm, trace.evaluation_batch)
             predicted = logits.argmax(1)
@@ -230,15 +276,17 @@ def configuration(trace, data):
         return "[" + ", ".join(repr(float(value)) for value in values) + "]"
 
     children = ", ".join(f'"{child}"' for child in trace.children)
+    options = "untied_cells = true\n" * trace.untied + "convolution_bias = true\n" * trace.bias
+    clip_norm = f"clip_norm = {trace.clip_norm}\n" if trace.clip_norm < float("inf") else ""
     return f"""name = "{trace.name}"
 precision = "f64"
 steps = {trace.steps}
 
 [network]
-space = "zhang64"
+space = "{trace.space}"
 channels = {trace.channels}
 cells = {trace.cells}
-
+{options}
 [data]
 source = "digits"
 mean = {numbers(data.mean)}
@@ -259,9 +307,9 @@ order = [{children}]
 learning_rate = {LEARNING_RATE}
 schedule = "constant"
 momentum = {MOMENTUM}
-weight_decay = {WEIGHT_DECAY}
-nesterov = false
-unsampled = "{trace.unsampled}"
+weight_decay = {trace.weight_decay}
+nesterov = {str(trace.nesterov).lower()}
+{clip_norm}unsampled = "{trace.unsampled}"
 
 [evaluation]
 images = [{EVALUATION_IMAGES[0]}, {EVALUATION_IMAGES[1]}]

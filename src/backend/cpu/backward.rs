@@ -8,7 +8,7 @@ use super::inputs::{Source, chunks};
 use super::{LaneRun, tail, with_scratch};
 use crate::backend::executor::TrainResult;
 use crate::ops::head::cpu::{ClassifierGradients, Outputs};
-use crate::ops::input::{GradientSums, Input, OutputGradient, Segment, SegmentGradient};
+use crate::ops::input::{GradientSums, Input, OutputGradient, OutputGradientReader, Segment, SegmentGradient};
 use crate::ops::node::cpu::{Term, TermGradient};
 use crate::ops::{Operation, convolution, depthwise, head, node, pool};
 use crate::plan::{Graph, ParameterRef, Stage, StageId, StageKind, ValueId, chunk_images};
@@ -169,7 +169,7 @@ impl LaneRun<'_> {
                     );
                 }
                 StageKind::Node { gates } => {
-                    work.gates = self.node_backward(&gates[part.clone()], &segments, output.dz, gradients);
+                    work.gates = self.node_backward(&gates[part.clone()], &segments, output, gradients);
                 }
                 StageKind::Head { relu, .. } => {
                     let input = Input { segments: &segments, relu: *relu };
@@ -270,7 +270,7 @@ impl LaneRun<'_> {
         &self,
         gates: &[Option<crate::plan::GateRef>],
         segments: &[Segment],
-        dnode: &[f32],
+        output: OutputGradient,
         gradients: Vec<SegmentGradient>,
     ) -> Vec<f64> {
         let terms: Vec<Term> = (segments.iter().zip(gates))
@@ -281,7 +281,17 @@ impl LaneRun<'_> {
             .map(|((source, sum), gate)| TermGradient { source: Some(source), gate: gate.map(|_| sum) })
             .collect();
         let channels = segments.first().map_or(1, |segment| segment.channels);
-        node::cpu::backward(self.level, &terms, dnode.len() / channels, dnode, &mut term_gradients);
+        let pixels = output.dz.len() / channels;
+        if output.normalize.is_none() {
+            node::cpu::backward(self.level, &terms, pixels, output.dz, &mut term_gradients);
+            return sums;
+        }
+        with_scratch(|scratch| {
+            let [dnode, coefficients] = scratch.split([output.dz.len(), OutputGradientReader::coefficients(channels)]);
+            let reader = OutputGradientReader::new(output, channels, coefficients);
+            reader.read(self.level, 0, (1, pixels), dnode, 0, channels);
+            node::cpu::backward(self.level, &terms, pixels, dnode, &mut term_gradients);
+        });
         sums
     }
 

@@ -121,7 +121,9 @@ impl LaneRun<'_> {
                 let terms: Vec<Term> = (segments.iter().zip(gates))
                     .map(|(source, gate)| Term { source: *source, gate: self.gate(*gate) })
                     .collect();
-                let channels = segments.first().map_or(1, |segment| segment.channels);
+                // A node without terms is zero in as many channels.
+                let channels =
+                    stage.output.map_or(1, |value| padded_channels(self.plan.graph.values[value].shape.channels));
                 node::cpu::forward(level, &terms, out.len() / channels, out);
                 if let Some(moments) = moments {
                     const STRIP_PIXELS: usize = 64;

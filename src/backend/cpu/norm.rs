@@ -49,11 +49,15 @@ impl LaneRun<'_> {
             (Regime::Given(statistics), _) => statistics[value].clone(),
             (Regime::Running, Some([mean, variance])) => {
                 let channels = self.plan.graph.values[value].shape.channels;
-                let read = |reference: crate::plan::ParameterRef| {
+                let read = |reference: crate::plan::ParameterRef| -> Vec<f64> {
                     let values = &self.bank.get(reference.parameter, reference.copy)[..channels];
                     values.iter().copied().map(f64::from).collect()
                 };
-                Some(BatchStatistics { count: f64::NAN, mean: read(mean), variance: read(variance) })
+                let mut mean = read(mean);
+                if let Some(bias) = norm.bias {
+                    mean.iter_mut().zip(read(bias)).for_each(|(mean, bias)| *mean -= bias);
+                }
+                Some(BatchStatistics { count: f64::NAN, mean, variance: read(variance) })
             }
             _ => None,
         }

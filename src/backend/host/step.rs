@@ -102,7 +102,13 @@ impl<T: Real> ReplicaStep<'_, T> {
             let (Some(norm), Some(statistics)) = (value.norm, statistics) else { continue };
             let Some(running) = norm.running else { continue };
             let momentum = self.model.network.norms[norm.norm].momentum;
-            for (reference, batch) in running.into_iter().zip([&statistics.mean, &statistics.unbiased_variance()]) {
+            let mut mean = statistics.mean.clone();
+            if let Some(bias) = norm.bias {
+                let positions = self.model.network.parameters[bias.parameter].layout.bank_positions();
+                let bias = self.state.weights.get(bias.parameter, bias.copy);
+                mean.iter_mut().zip(positions).for_each(|(mean, position)| *mean += bias[position].to_f64());
+            }
+            for (reference, batch) in running.into_iter().zip([&mean, &statistics.unbiased_variance()]) {
                 let target = self.state.weights.get_mut(reference.parameter, reference.copy);
                 for (position, batch) in self.model.running_positions[norm.norm].iter().zip(batch) {
                     let moved = (1.0 - momentum) * target[*position].to_f64() + momentum * batch;

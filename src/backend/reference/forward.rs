@@ -92,11 +92,13 @@ impl Tape<'_> {
         let raw = &self.raw[value];
         let statistics = match (regime, norm.running) {
             (Regime::Given(statistics), _) if statistics[value].is_some() => statistics[value].clone(),
-            (Regime::Running, Some([mean, variance])) => Some(BatchStatistics {
-                count: f64::NAN,
-                mean: self.parameter(mean),
-                variance: self.parameter(variance),
-            }),
+            (Regime::Running, Some([mean, variance])) => {
+                let mut mean = self.parameter(mean);
+                if let Some(bias) = norm.bias {
+                    mean.iter_mut().zip(self.parameter(bias)).for_each(|(mean, bias)| *mean -= bias);
+                }
+                Some(BatchStatistics { count: f64::NAN, mean, variance: self.parameter(variance) })
+            }
             _ => None,
         };
         let statistics = statistics.unwrap_or_else(|| {

@@ -1,10 +1,11 @@
 //! How children are written. Each encoding has its own file.
 
 mod digits;
+mod nasbench201;
 mod numbers;
 
-use super::child::Child;
-use super::model::{Encoding, Space};
+use super::child::{Child, edge_names};
+use super::model::{Cell, Encoding, Space};
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChildError {
@@ -16,6 +17,15 @@ pub enum ChildError {
     /// `position` counts from 1.
     #[error("the child `{text}` has `{found}` at position {position} (edge {edge}): write one of {allowed}")]
     Candidate { text: String, position: usize, edge: String, found: String, allowed: String },
+
+    /// `column` counts from 1.
+    #[error("the child `{text}` lacks {expected} at column {column}: write it as in `{example}`")]
+    Column { text: String, column: usize, expected: String, example: String },
+
+    #[error(
+        "the child `{text}` has {found} parts, but {space} has {needed} cells: write one part for each, joined by `/`, or one for all"
+    )]
+    Cells { text: String, space: String, found: usize, needed: usize },
 
     #[error(
         "the list of children is empty: write `all`, `every:N` or children of {space} separated by commas, as in `{example}`"
@@ -35,56 +45,126 @@ pub enum ChildError {
     TooMany { space: String, count: u128, most: u128 },
 }
 
+/// What separates the parts of a child whose cells choose for themselves.
+const CELLS: char = '/';
+
 impl Space {
     /// Reads a child as the space's encoding writes it.
     ///
     /// # Errors
-    /// [`ChildError::Length`] and [`ChildError::Candidate`], which says which position is wrong and what is allowed.
+    /// Says which position or column is wrong and what is allowed there.
     pub fn parse_child(&self, text: &str) -> Result<Child, ChildError> {
-        let (symbols, parts) = match self.encoding {
-            Encoding::Digits => (digits::SYMBOLS, digits::split(text)),
-            Encoding::Numbers => (numbers::SYMBOLS, numbers::split(text)),
+        let cells = self.searched_cells();
+        if self.untied_cells.is_none() {
+            return self.parse_cells(text, &cells).map(Child);
+        }
+        if !text.contains(CELLS) {
+            return self.tied().parse_child(text).map(|child| self.repeated(&child));
+        }
+        let parts: Vec<&str> = text.split(CELLS).collect();
+        if parts.len() != cells.len() {
+            let (text, space) = (text.to_owned(), self.name.clone());
+            return Err(ChildError::Cells { text, space, found: parts.len(), needed: cells.len() });
+        }
+        let choices =
+            parts.into_iter().zip(&cells).map(|(part, cell)| self.parse_cells(part, std::slice::from_ref(cell)));
+        choices.collect::<Result<Vec<_>, _>>().map(|choices| Child(choices.concat()))
+    }
+
+    /// Reads a child in any notation of the space: its encoding, NASLib's list in brackets, or a bare index where the encoding writes
+    /// no bare numbers.
+    ///
+    /// # Errors
+    /// As [`Space::parse_child`].
+    pub fn read_child(&self, text: &str) -> Result<Child, ChildError> {
+        let text = text.trim();
+        let inside = text.strip_prefix(['(', '[']).and_then(|rest| rest.strip_suffix([')', ']']));
+        let listed = inside
+            .and_then(|list| list.split(',').map(|number| number.trim().parse().ok()).collect::<Option<Vec<u8>>>());
+        let index =
+            text.parse().ok().filter(|index| self.encoding == Encoding::Nasbench201 && *index < self.child_count());
+        match listed.and_then(|indices| self.from_naslib(&indices)).or_else(|| Some(self.child_at(index?))) {
+            Some(child) => Ok(child),
+            None => self.parse_child(text),
+        }
+    }
+
+    /// Writes a child in the space's encoding.
+    pub fn format_child(&self, child: &Child) -> String {
+        if self.untied_cells.is_none() {
+            return self.format_cells(&child.0, self.searched_cells().first().map(|(_, cell)| *cell));
+        }
+        if let Some(tied) = self.repeats(child) {
+            return self.tied().format_child(&tied);
+        }
+        let mut rest = child.0.as_slice();
+        let parts = self.searched_cells().into_iter().map(|(_, cell)| {
+            let (choices, after) = rest.split_at(cell.edge_list().len().min(rest.len()));
+            rest = after;
+            self.format_cells(choices, Some(cell))
+        });
+        parts.collect::<Vec<_>>().join(&CELLS.to_string())
+    }
+
+    /// A child to show how one is written: candidates counted up along the edges.
+    pub fn example_child(&self) -> Child {
+        Child(example_choices(&self.searched_cells()))
+    }
+
+    /// The choices for `cells` from text that holds no others.
+    fn parse_cells(&self, text: &str, cells: &[(String, &Cell)]) -> Result<Vec<u8>, ChildError> {
+        let (symbols, parts) = match (self.encoding, cells) {
+            (Encoding::Digits, _) => (digits::SYMBOLS, digits::split(text)),
+            (Encoding::Nasbench201, [(_, cell)]) => {
+                return nasbench201::parse(text, cell).map_err(|nasbench201::Mistake { column, expected }| {
+                    let example = self.format_cells(&example_choices(cells), Some(cell));
+                    ChildError::Column { text: text.to_owned(), column, expected, example }
+                });
+            }
+            (Encoding::Numbers | Encoding::Nasbench201, _) => (numbers::SYMBOLS, numbers::split(text)),
         };
-        let choices = self.choice_candidates();
-        if parts.len() != choices.len() {
+        let names = edge_names(cells);
+        if parts.len() != names.len() {
             return Err(ChildError::Length {
                 text: text.to_owned(),
                 space: self.name.clone(),
                 symbols,
                 found: parts.len(),
-                needed: choices.len(),
-                example: self.format_child(&self.example_child()),
+                needed: names.len(),
+                example: self.format_cells(&example_choices(cells), cells.first().map(|(_, cell)| *cell)),
             });
         }
-        let candidates = parts.iter().zip(&choices).enumerate().map(|(edge, (part, candidates))| {
-            candidate_number(part, candidates.len()).ok_or_else(|| self.unknown_candidate(text, edge, part, candidates))
+        let candidates = cells.iter().flat_map(|(_, cell)| vec![&cell.candidates; cell.edge_list().len()]);
+        let choices = parts.iter().zip(candidates).zip(names).enumerate().map(|(index, ((part, candidates), edge))| {
+            candidate_number(part, candidates.len())
+                .ok_or_else(|| unknown_candidate(text, index, edge, part, candidates))
         });
-        candidates.collect::<Result<_, _>>().map(Child)
+        choices.collect()
     }
 
-    /// Writes a child in the space's encoding.
-    pub fn format_child(&self, child: &Child) -> String {
-        match self.encoding {
-            Encoding::Digits => digits::format(child),
-            Encoding::Numbers => numbers::format(child),
+    /// The choices of one searched cell, or of all; `cell` is the first of them.
+    fn format_cells(&self, choices: &[u8], cell: Option<&Cell>) -> String {
+        match (self.encoding, cell) {
+            (Encoding::Digits, _) => digits::format(choices),
+            (Encoding::Nasbench201, Some(cell)) => nasbench201::format(choices, cell),
+            (Encoding::Numbers | Encoding::Nasbench201, _) => numbers::format(choices),
         }
     }
+}
 
-    /// A child to show how one is written: candidates counted up along the edges.
-    pub fn example_child(&self) -> Child {
-        Child(self.choices().into_iter().enumerate().map(|(edge, count)| (edge % count) as u8).collect())
-    }
+fn example_choices(cells: &[(String, &Cell)]) -> Vec<u8> {
+    let counts = cells.iter().flat_map(|(_, cell)| vec![cell.candidates.len(); cell.edge_list().len()]);
+    counts.enumerate().map(|(edge, count)| (edge % count) as u8).collect()
+}
 
-    fn unknown_candidate(&self, text: &str, edge: usize, found: &str, candidates: &[String]) -> ChildError {
-        let allowed: Vec<_> =
-            candidates.iter().enumerate().map(|(index, name)| format!("{} {name}", index + 1)).collect();
-        ChildError::Candidate {
-            text: text.to_owned(),
-            position: edge + 1,
-            edge: self.edge_names().swap_remove(edge),
-            found: found.to_owned(),
-            allowed: allowed.join(", "),
-        }
+fn unknown_candidate(text: &str, edge: usize, name: String, found: &str, candidates: &[String]) -> ChildError {
+    let allowed: Vec<_> = candidates.iter().enumerate().map(|(index, name)| format!("{} {name}", index + 1)).collect();
+    ChildError::Candidate {
+        text: text.to_owned(),
+        position: edge + 1,
+        edge: name,
+        found: found.to_owned(),
+        allowed: allowed.join(", "),
     }
 }
 

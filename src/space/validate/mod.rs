@@ -102,8 +102,11 @@ fn check_normalization(space: &Space) -> Checked {
 
 fn check_children(space: &Space) -> Checked {
     let place = || "encoding";
+    let encoding = if space.encoding == Encoding::Digits { "digits" } else { "nasbench201" };
+    if matches!(space.encoding, Encoding::Digits | Encoding::Nasbench201) {
+        require(space.cells.len() == 1, place, || Problem::OneCell { encoding, count: space.cells.len() })?;
+    }
     if space.encoding == Encoding::Digits {
-        require(space.cells.len() == 1, place, || Problem::DigitsCells { count: space.cells.len() })?;
         for (name, cell) in &space.cells {
             let count = cell.candidates.len();
             require(count <= 9, place, || Problem::DigitsCandidates { cell: name.clone(), count })?;

@@ -43,7 +43,7 @@ impl Trace {
     /// A missing or malformed file: names the file, its line and column or key, and what to do.
     pub fn read(folder: &Path) -> Result<Self, ReplayError> {
         let mut config = TraceConfig::read(folder)?;
-        let space = Space::load(&config.run.network.space).map_err(TrainError::from)?;
+        let space = config.run.network.load_space().map_err(TrainError::from)?;
         let steps = read_steps(&folder.join("steps.csv"), &space)?;
         if let Some(expected) = config.run.steps.filter(|expected| *expected != steps.len() as u64) {
             let problem = format!("is {expected}, but steps.csv has {} rows; make them the same", steps.len());

@@ -4,10 +4,12 @@ use super::{ConfigError, RunConfig};
 use std::path::Path;
 use toml::{Table, Value};
 
-const PRESETS: [(&str, &str); 3] = [
+const PRESETS: [(&str, &str); 5] = [
     ("quick", include_str!("../../../presets/quick.toml")),
     ("paper", include_str!("../../../presets/paper.toml")),
     ("fashion", include_str!("../../../presets/fashion.toml")),
+    ("nasbench201", include_str!("../../../presets/nasbench201.toml")),
+    ("nasbench201-small", include_str!("../../../presets/nasbench201-small.toml")),
 ];
 
 /// Names of the presets.

@@ -5,6 +5,7 @@ use crate::backend::host::Reduce;
 use crate::data::{Source, Split, Validation};
 use crate::network::Sharing;
 use crate::ops::sgd::{Sgd, Unsampled};
+use crate::space::{Space, SpaceError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -55,9 +56,28 @@ pub struct NetworkConfig {
     pub classes: Option<usize>,
     #[serde(default)]
     pub sharing: Sharing,
+    /// Whether a child chooses anew in every cell, instead of once for all cells of a kind.
+    #[serde(default)]
+    pub untied_cells: bool,
+    /// Whether candidates' convolutions before a normalization have a bias, as in AutoDL-Projects; the space's own unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convolution_bias: Option<bool>,
     /// Children that have copies of their own where the policy gives any; those of `step.order`, or all, unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub children: Option<Vec<String>>,
+}
+
+impl NetworkConfig {
+    /// The space with the options of this table.
+    ///
+    /// # Errors
+    /// As [`Space::load`].
+    pub fn load_space(&self) -> Result<Space, SpaceError> {
+        let mut space = Space::load(&self.space)?;
+        space.convolution_bias = self.convolution_bias.unwrap_or(space.convolution_bias);
+        let cells = self.cells.unwrap_or(space.defaults.cells);
+        Ok(if self.untied_cells { space.untied(cells) } else { space })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +97,9 @@ pub enum DataOrder {
 pub struct DataConfig {
     /// `digits`, `cifar10:PATH` or `idx:FOLDER`.
     pub source: Source,
+    /// Blocks of so many by so many pixels become one, their mean; 1: images as they are.
+    #[serde(default = "one")]
+    pub shrink: usize,
     /// Pixel mean of each channel, as a fraction of 255; the data set's own unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f64>>,
@@ -97,6 +120,10 @@ pub struct DataConfig {
     /// Images of a training mini-batch.
     #[serde(default = "default_batch")]
     pub batch: u32,
+}
+
+const fn one() -> usize {
+    1
 }
 
 const fn default_batch() -> u32 {
@@ -143,6 +170,8 @@ pub struct StepConfig {
     /// Children a step (K); 1 unless given, for `fair` always the number of candidates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lanes: Option<usize>,
+    /// Uniform draws: a node whose edges all took a zero candidate is drawn again (AutoDL-Projects' `forward_urs`).
+    pub redraw_zero_nodes: bool,
     pub minibatch: MiniBatches,
     /// `mean` unless given; for `fair` `sum`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,6 +192,10 @@ impl StepConfig {
         }
         if self.children == StepChildren::Fair && (self.lanes.is_some() || self.order != ChildOrder::Lexicographic) {
             return problem("step.children", "= \"fair\" draws its own children; leave out step.lanes and step.order");
+        }
+        let uniform = self.children == StepChildren::Uniform && self.order == ChildOrder::Lexicographic;
+        if self.redraw_zero_nodes && !uniform {
+            return problem("step.redraw_zero_nodes", "needs draws from the whole space: step.children = \"uniform\"");
         }
         let shuffles = matches!(self.order, ChildOrder::Permutation | ChildOrder::Reshuffled);
         if self.children == StepChildren::Uniform && shuffles {
