@@ -168,6 +168,20 @@ fn eval_ranks_the_children_of_a_run_and_stores_them() {
 }
 
 #[test]
+fn eval_takes_the_place_of_no_file_and_says_so_before_it_works() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    for file in [CHECKPOINT, "run/accuracy.parquet", "run/run.toml"] {
+        let before = std::fs::read(shop.path(file)).expect("a file");
+        let refused = shop.refused(&format!("eval run --children 111 --out {file}"));
+        assert!(refused.contains(&format!("{file} exists already; name another file with --out")), "{refused}");
+        assert_eq!(std::fs::read(shop.path(file)).expect("a file"), before, "{file}");
+    }
+    let refused = shop.refused("eval run --children 111 --out nowhere/one.parquet");
+    assert!(refused.contains("nowhere is no folder; make it"), "{refused}");
+}
+
+#[test]
 fn interfere_prints_the_matrix_and_stores_it() {
     let shop = Workshop::new();
     let run = shop.train("run", "");

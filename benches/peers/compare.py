@@ -74,7 +74,7 @@ class Crosstalk:
         if work == "training" or self.runs == 0:
             self.runs += 1
             rate = self.train()
-        return rate if work == "training" else printed_rate("eval", self.folder / f"{self.runs}", "--out", self.folder / "evaluated.parquet")
+        return rate if work == "training" else printed_rate("eval", self.folder / f"{self.runs}")
 
     def train(self):
         children = ",".join(TRAINED_CHILDREN)

@@ -7,8 +7,9 @@ use crate::backend::Executor;
 use crate::records::{AccuracyRecord, write_parquet};
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Evaluator, Workload};
+use anyhow::ensure;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ pub struct EvalArguments {
     /// Children: `all`, `every:N` or a list with commas.
     #[arg(long, default_value = "all")]
     children: String,
-    /// Parquet file for the results; `evaluations/step-N.parquet` in the run folder unless given.
+    /// Parquet file for the results, which must not exist; `evaluations/step-N.parquet` in the run folder unless given.
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -29,12 +30,23 @@ pub struct EvalArguments {
 pub fn run(arguments: EvalArguments) -> anyhow::Result<ExitCode> {
     let (checkpoint, norms) = arguments.checkpoint.read()?;
     let out = match arguments.out {
-        Some(file) => Destination::File(file),
+        Some(file) => {
+            check_new(&file)?;
+            Destination::File(file)
+        }
         None => Destination::Folder(run_folder(&checkpoint.path)?.join("evaluations")),
     };
     let EvalArguments { children, device, .. } = arguments;
     device.run(checkpoint.config.precision, Eval { checkpoint, children, norms, out })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Results never take the place of what is there, and what cannot be written is told before the work.
+fn check_new(file: &Path) -> anyhow::Result<()> {
+    ensure!(!file.exists(), "{} exists already; name another file with --out, or remove it", file.display());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "{} is no folder; make it, or name another file with --out", folder.display());
+    Ok(())
 }
 
 struct Eval {

@@ -1,7 +1,6 @@
 //! CSV files whose columns are known by name.
 
 use super::FileError;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -40,8 +39,8 @@ impl<const N: usize> CsvFile<N> {
     /// # Errors
     /// A file that cannot be read, other columns, a row of another length.
     pub fn read(path: &Path, columns: [&'static str; N]) -> Result<Self, CsvError> {
-        let file = File::open(path).map_err(|cause| FileError::new("read", path, cause))?;
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+        let bytes = std::fs::read(path).map_err(|cause| FileError::new("read", path, cause))?;
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&bytes[..]);
         let header = reader.headers().map_err(|cause| error(path, cause))?.clone();
         let places = columns.map(|column| header.iter().position(|name| name == column));
         if header.len() != N || places.contains(&None) {
@@ -51,7 +50,7 @@ impl<const N: usize> CsvFile<N> {
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|cause| error(path, cause))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = record.position().map_or(0, |position| line_of(&bytes, position));
             rows.push((line, places.map(|place| record[place.unwrap_or_default()].to_owned())));
         }
         Ok(Self { path: path.to_owned(), columns, rows })
@@ -102,6 +101,13 @@ impl<const N: usize> CsvRow<'_, N> {
     }
 }
 
+/// The line of `bytes` in which a record starts, from 1; its position still counts blank lines before it.
+pub fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let from = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let blank = from.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + blank.filter(|&&byte| byte == b'\n').count() as u64
+}
+
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
@@ -110,7 +116,6 @@ fn error(path: &Path, cause: csv::Error) -> CsvError {
     let line = cause.position().map_or(1, csv::Position::line);
     let path = path.to_owned();
     match cause.into_kind() {
-        csv::ErrorKind::Io(cause) => FileError::new("read", &path, cause).into(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             let problem = format!("it has {len} cells, but there are {expected_len} columns; write one cell a column");
             CsvError::Line { path, line, problem }
@@ -139,6 +144,11 @@ mod tests {
     #[test]
     fn columns_are_found_by_name() {
         assert_eq!(read("loss, step\n0.5, 3\n1e-3,4\n").expect("a file"), [(2, 3, 0.5), (3, 4, 1e-3)]);
+    }
+
+    #[test]
+    fn blank_lines_are_counted_and_left_out() {
+        assert_eq!(read("step,loss\n\n3,0.5\n\r\n\n4,1\n").expect("a file"), [(3, 3, 0.5), (6, 4, 1.0)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod error;
 mod folder;
 mod write;
 
-pub use csv::{CsvError, CsvFile, CsvRow};
+pub use csv::{CsvError, CsvFile, CsvRow, line_of};
 pub use error::FileError;
 pub use folder::{FolderLock, create_new_folder, free_run_folder};
 pub use write::{remove_file, remove_unfinished, rename_durably, write_atomically, write_bytes_atomically};

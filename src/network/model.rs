@@ -11,8 +11,8 @@ pub struct Model {
     pub sharing: Sharing,
     pub copies: Copies,
     pub layout: Arc<BankLayout>,
-    /// Where the channels of the running mean and variance lie in their places of the bank, by normalization; empty where neither is
-    /// tracked.
+    /// Where the channels of the running mean and variance, and of the bias before them, lie in their places of the bank, by
+    /// normalization; empty where neither is tracked.
     pub running_positions: Vec<Vec<usize>>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::TableError;
 use super::sheet::{Column, Places, Sheet};
+use crate::files::line_of;
 use std::path::Path;
 
 /// Reads a whole file; blanks around cells do not count.
@@ -18,13 +19,6 @@ pub fn read(path: &Path, bytes: &[u8]) -> Result<Sheet, TableError> {
         columns.iter_mut().zip(record.iter()).for_each(|(column, cell)| column.cells.push(cell.to_owned()));
     }
     Ok(Sheet { path: path.to_owned(), columns, rows: lines.len(), places: Places::Lines(lines) })
-}
-
-/// The line in which a record starts; its position still counts blank lines before it.
-fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
-    let from = bytes.get(position.byte() as usize..).unwrap_or_default();
-    let blank = from.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    position.line() + blank.filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// The separator that the first line uses most, outside of quotes.

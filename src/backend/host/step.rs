@@ -104,9 +104,9 @@ impl<T: Real> ReplicaStep<'_, T> {
             let momentum = self.model.network.norms[norm.norm].momentum;
             let mut mean = statistics.mean.clone();
             if let Some(bias) = norm.bias {
-                let positions = self.model.network.parameters[bias.parameter].layout.bank_positions();
+                let positions = &self.model.running_positions[norm.norm];
                 let bias = self.state.weights.get(bias.parameter, bias.copy);
-                mean.iter_mut().zip(positions).for_each(|(mean, position)| *mean += bias[position].to_f64());
+                mean.iter_mut().zip(positions).for_each(|(mean, position)| *mean += bias[*position].to_f64());
             }
             for (reference, batch) in running.into_iter().zip([&mean, &statistics.unbiased_variance()]) {
                 let target = self.state.weights.get_mut(reference.parameter, reference.copy);

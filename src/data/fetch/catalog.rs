@@ -23,7 +23,7 @@ pub struct RemoteFile {
     pub md5: &'static str,
 }
 
-/// The sets with checksums that their publishers state: CIFAR-10's page, the README of Fashion-MNIST, and, since MNIST's page is gone, torchvision for MNIST.
+/// The sets with the checksum of CIFAR-10's page, and for the others those that torchvision's loaders check.
 pub fn known_sets() -> &'static [RemoteSet] {
     &[CIFAR10, MNIST, FASHION_MNIST]
 }

@@ -2,16 +2,19 @@
 
 mod child_order;
 mod error;
+mod evaluation;
 mod load;
+mod optimizer;
 mod sections;
 
 pub use child_order::ChildOrder;
 pub use error::ConfigError;
+pub use evaluation::{EvaluationConfig, InterferenceConfig, NormRegime};
 pub use load::{built_in_names, from_table, from_text, load, read_table};
+pub use optimizer::{OptimizerConfig, RateSchedule, ScheduleUnit};
 pub use sections::{
-    CheckpointConfig, DataConfig, DataOrder, EvaluationConfig, InterferenceConfig, MiniBatches, NetworkConfig,
-    NormRegime, OptimizerConfig, Precision, RateSchedule, ScheduleUnit, SeedConfig, StartConfig, StepChildren,
-    StepConfig,
+    CheckpointConfig, DataConfig, DataOrder, MiniBatches, NetworkConfig, Precision, SeedConfig, StartConfig,
+    StepChildren, StepConfig,
 };
 
 use crate::data::Augmentation;
