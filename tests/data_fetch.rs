@@ -205,7 +205,8 @@ fn wrong_bytes_are_removed_and_the_next_call_starts_again() {
     // A damaged part is found out too, and so is one that is longer than the file.
     for damaged in [vec![0; 120_000], vec![0; 300_001]] {
         fs::write(part(folder.path(), LARGE), damaged).unwrap();
-        assert!(matches!(server.fetch(folder.path()), Err(FetchError::Checksum { .. })));
+        let error = server.fetch(folder.path()).unwrap_err();
+        assert!(matches!(error, FetchError::Checksum { .. }), "{error}");
     }
     server.fetch(folder.path()).unwrap();
     assert_complete(folder.path());

@@ -46,7 +46,7 @@ pub fn free_run_folder(base: &Path) -> Result<PathBuf, FileError> {
 /// Holds a folder for this process: nobody else can take it until this value is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -60,10 +60,18 @@ impl FolderLock {
         let path = folder.join("lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(failed(io::ErrorKind::WouldBlock.into())),
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
+    }
+}
+
+impl Drop for FolderLock {
+    /// Closing the file would not do: a process that is being started beside this thread holds a copy of it for a moment, and with it the lock.
+    fn drop(&mut self) {
+        // A file system that cannot unlock does so when the last copy is closed.
+        let _ = self.file.unlock();
     }
 }
 
@@ -117,6 +125,8 @@ mod tests {
         let held = FolderLock::take(folder.path()).unwrap();
         let message = FolderLock::take(folder.path()).unwrap_err().to_string();
         assert!(message.contains("another process is using it"), "{message}");
+        // As in a process that is being started.
+        let _copy = held.file.try_clone().unwrap();
         drop(held);
         FolderLock::take(folder.path()).unwrap();
     }
