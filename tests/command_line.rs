@@ -77,6 +77,38 @@ fn the_printed_configuration_trains_the_same_run() {
 }
 
 #[test]
+fn a_configuration_is_printed_without_its_data() {
+    let shop = Workshop::new();
+    let output =
+        shop.command("train paper --data cifar10:nowhere --print-config").output().expect("the program starts");
+    let (printed, note) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success() && note.starts_with("note: ") && note.contains("nowhere"), "{note}");
+    for line in ["source = \"cifar10:nowhere\"", "channels = 16", "convolution_bias = false"] {
+        assert!(printed.lines().any(|found| found == line), "{line} is missing in {printed}");
+    }
+    let wrong = shop.refused("train paper --data cifar10:nowhere --print-config --set network.space=nowhere");
+    assert!(wrong.contains("nowhere") && wrong.contains("zhang64"), "{wrong}");
+}
+
+#[test]
+fn a_run_records_the_precision_that_it_was_computed_in() {
+    let shop = Workshop::new();
+    let error = shop.refused("train small.toml --steps 2 --set precision=f64 --device cpu");
+    assert!(error.contains("computes in f32") && error.contains("--set precision=f32"), "{error}");
+    for (options, precision, arithmetic) in [
+        ("--set precision=f64", "f64", "reference f64"),
+        ("--device reference", "f64", "reference f64"),
+        ("--device cpu", "f32", "cpu"),
+    ] {
+        let out = format!("run-{}", options.replace(' ', "-"));
+        let told = shop.run(&format!("train small.toml --steps 2 {options} --out {out}"));
+        let config = std::fs::read_to_string(shop.path(&out).join("run.toml")).expect("a file");
+        assert!(config.contains(&format!("precision = \"{precision}\"")), "{config}");
+        assert!(told.contains(&format!("on {arithmetic}")), "{told}");
+    }
+}
+
+#[test]
 fn a_preset_copied_to_a_file_is_the_same_run() {
     let shop = Workshop::new();
     let quick = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets/quick.toml");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::command::{NASBENCH201, Recorded, Workshop};
-use crosstalk::records::{InterferenceRecord, Journal, Record, StepRecord};
+use crosstalk::records::{AccuracyRecord, InterferenceRecord, Journal, Record, StepRecord, read_parquet};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
 use crosstalk::tensors::TensorFile;
@@ -109,6 +109,44 @@ fn stopped_run(shop: &Workshop, options: &str) -> Recorded {
     process.wait().expect("a child process");
     assert!(!shop.path("stopped/result.toml").exists(), "the run ended before it was killed");
     whole
+}
+
+#[test]
+fn a_run_killed_in_its_last_evaluation_goes_on_with_it() {
+    let shop = Workshop::new();
+    let whole = shop.train("whole", LONG);
+    let rows: Vec<AccuracyRecord> = read_parquet(&shop.path("whole/accuracy.parquet")).expect("a file");
+    let last = rows.iter().filter(|row| row.step == 120).count();
+    assert!(last > 2, "the run has no evaluation at its end");
+    // No row of the last evaluation was recorded, some, or all; and the end had not begun.
+    for missing in [last, last / 2, 0] {
+        let name = format!("missing-{missing}");
+        shop.run(&format!("train small.toml {LONG} --out {name}"));
+        for file in ["result.toml", "accuracy.parquet"] {
+            std::fs::remove_file(shop.path(&name).join(file)).expect("a file");
+        }
+        Journal::create_with(&shop.path(&name).join("accuracy.journal"), &rows[..rows.len() - missing])
+            .expect("a journal");
+        let told = shop.run(&format!("train --resume {name}"));
+        assert!(told.contains("Children after step 120"), "{told}");
+        assert_same(&shop.recorded(&name), &whole);
+        assert_tidy(&shop.path(&name));
+    }
+}
+
+#[test]
+fn a_run_without_a_word_on_checkpoints_has_one_every_epoch() {
+    let shop = Workshop::new();
+    let config = std::fs::read_to_string(shop.path("small.toml")).expect("a file");
+    let silent: String = config.replace("every_steps = 4\n", "keep_all = true\n");
+    assert_ne!(silent, config);
+    std::fs::write(shop.path("silent.toml"), silent).expect("a file");
+    shop.run("train silent.toml --steps 20 --set data.train_images=48 --set data.batch=8 --out run");
+    let checkpoints = std::fs::read_dir(shop.path("run/checkpoints")).expect("a folder");
+    let mut names: Vec<String> =
+        checkpoints.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
+    names.sort();
+    assert_eq!(names, ["step-00000000", "step-00000006", "step-00000012", "step-00000018", "step-00000020"]);
 }
 
 #[test]

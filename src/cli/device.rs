@@ -60,6 +60,20 @@ impl DeviceArguments {
         Ok(())
     }
 
+    /// The precision of a run that is configured for `configured`: what the device computes in.
+    ///
+    /// # Errors
+    /// An f64 run on the CPU backend.
+    pub fn precision(&self, configured: Precision) -> anyhow::Result<Precision> {
+        match (self.device, configured) {
+            (Device::Cpu, Precision::F64) => anyhow::bail!(
+                "the CPU backend computes in f32, but precision = \"f64\"; leave out --device cpu, or add --set precision=f32"
+            ),
+            (Device::Reference, _) => Ok(Precision::F64),
+            _ => Ok(configured),
+        }
+    }
+
     /// Runs a task on the chosen device, in a pool of the chosen number of threads.
     pub fn run<T: DeviceTask>(&self, precision: Precision, task: T) -> anyhow::Result<T::Output> {
         if self.threads == Some(0) {

@@ -6,12 +6,12 @@ use super::progress::TrainingBar;
 use super::results::ranking;
 use crate::backend::Executor;
 use crate::backend::cpu::Cpu;
-use crate::data::Source;
+use crate::data::{DataError, Source};
 use crate::network::Sharing;
 use crate::simd::Level;
 use crate::space::{Child, Space};
 use crate::train::config::{self, ChildOrder, RunConfig, StartConfig, StepChildren};
-use crate::train::{Checkpoint, MemoryPlan, Run, Setup, Trainer, Workload, peak_bytes};
+use crate::train::{Checkpoint, MemoryPlan, Run, Setup, TrainError, Trainer, Workload, peak_bytes};
 use anyhow::{Context, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ pub struct TrainArguments {
     /// Run folder; it must not exist. `runs/NAME` unless given, then `runs/NAME-2` ...
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Print the resolved configuration and stop.
+    /// Print the resolved configuration and stop. Without its data, it lacks what only the data knows: classes, pixel mean and std.
     #[arg(long)]
     print_config: bool,
     #[command(flatten)]
@@ -56,10 +56,15 @@ pub struct TrainArguments {
 }
 
 pub fn run(mut arguments: TrainArguments) -> anyhow::Result<ExitCode> {
-    let config = match &arguments.resume {
+    let mut config = match &arguments.resume {
         Some(folder) => Run::<Cpu>::config(folder)?,
         None => resolve(&arguments)?,
     };
+    config.precision = arguments.device.precision(config.precision)?;
+    if arguments.print_config {
+        print!("{}", resolved(config)?.to_toml()?);
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(folder) = &arguments.resume {
         ensure!(!Run::<Cpu>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
         if let Some(recorded) = Run::<Cpu>::recorded_arithmetic(folder)? {
@@ -69,10 +74,6 @@ pub fn run(mut arguments: TrainArguments) -> anyhow::Result<ExitCode> {
     }
     let precision = config.precision;
     let setup = Arc::new(Setup::new(config)?);
-    if arguments.print_config {
-        print!("{}", setup.config.to_toml()?);
-        return Ok(ExitCode::SUCCESS);
-    }
     arguments.device.run(precision, Train { setup, out: arguments.out, resume: arguments.resume })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -109,6 +110,20 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
         train_only(&mut config, &space, &[child]);
     }
     Ok(config)
+}
+
+/// The configuration with everything filled in, but for what only the data knows if that cannot be read.
+fn resolved(mut config: RunConfig) -> anyhow::Result<RunConfig> {
+    config.validate()?;
+    config.network.resolve()?;
+    match Setup::new(config.clone()) {
+        Ok(setup) => Ok(setup.config),
+        Err(TrainError::Data(problem @ (DataError::Unreadable { .. } | DataError::Missing { .. }))) => {
+            eprintln!("note: without what only the data knows (classes, pixel mean and std): {problem}");
+            Ok(config)
+        }
+        Err(problem) => Err(problem.into()),
+    }
 }
 
 /// Trains these children in turns, one a step.

@@ -74,13 +74,13 @@ fn empty_journal<R: Record>(folder: &Path, name: &str) -> Result<Journal<R>, Tra
     Ok(if path.is_file() { Journal::resume(&path, |_| false)?.0 } else { Journal::create(&path)? })
 }
 
-/// Rows of a journal, or of the Parquet file that it became; none where there is neither.
-fn recorded_rows<R: Record>(folder: &Path, name: &str) -> Result<usize, TrainError> {
+/// The rows of a journal, or of the Parquet file that it became; none where there is neither.
+fn recorded<R: Record>(folder: &Path, name: &str) -> Result<Vec<R>, TrainError> {
     let (path, parquet) = (journal_path(folder, name), parquet_path(folder, name));
     if path.is_file() {
-        return Ok(Journal::<R>::read(&path)?.len());
+        return Ok(Journal::read(&path)?);
     }
-    Ok(if parquet.is_file() { read_parquet::<R>(&parquet)?.len() } else { 0 })
+    Ok(if parquet.is_file() { read_parquet(&parquet)? } else { Vec::new() })
 }
 
 fn parquet_path(folder: &Path, name: &str) -> PathBuf {
@@ -162,22 +162,28 @@ impl<E: Executor> Run<E> {
         let step = trainer.step;
         let evaluator = planned_evaluator(&trainer)?;
         let (steps, found) = resume_journal(folder, "steps", |row: &StepRecord| row.step < step)?;
-        let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step <= step)?;
-        if found.kept_rows != first.step_rows || evaluated.kept_rows != first.accuracy_rows {
+        // The evaluation of a step comes after its checkpoint: it counts if it was recorded to its end.
+        let mut last_evaluation: Vec<AccuracyRecord> = recorded(folder, "accuracy")?;
+        last_evaluation.retain(|row| row.step == step);
+        if last_evaluation.len() != evaluation_rows(&trainer, evaluator.as_ref()) {
+            last_evaluation.clear();
+        }
+        let end = if last_evaluation.is_empty() { step } else { step + 1 };
+        let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step < end)?;
+        let earlier = evaluated.kept_rows - last_evaluation.len() as u64;
+        if found.kept_rows != first.step_rows || earlier != first.accuracy_rows {
             return Err(problem(format!(
-                "knows of {} and {} recorded rows, but the journals hold {} and {}; the disk has lost some, start the run anew",
-                first.step_rows, first.accuracy_rows, found.kept_rows, evaluated.kept_rows
+                "knows of {} and {} recorded rows, but the journals hold {} and {earlier}; the disk has lost some, start the run anew",
+                first.step_rows, first.accuracy_rows, found.kept_rows
             )));
         }
-        let mut last_evaluation = Journal::read(&journal_path(folder, "accuracy"))?;
-        last_evaluation.retain(|row: &AccuracyRecord| row.step == step);
         Ok(Self { folder: folder.to_owned(), trainer, evaluator, steps, accuracy, last_evaluation, _lock: lock })
     }
 
     /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
     fn begin_again(folder: &Path, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
         let recorded =
-            recorded_rows::<StepRecord>(folder, "steps")? + recorded_rows::<AccuracyRecord>(folder, "accuracy")?;
+            recorded::<StepRecord>(folder, "steps")?.len() + recorded::<AccuracyRecord>(folder, "accuracy")?.len();
         if recorded > 0 {
             let problem = format!("has {recorded} recorded rows, but no checkpoint to go on from; start the run anew");
             return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });
@@ -205,21 +211,26 @@ impl<E: Executor> Run<E> {
         folder.join(RESULT).is_file()
     }
 
-    /// Trains to the end, evaluates, and turns the journals into Parquet files.
+    /// Trains to the end and evaluates. The checkpoint of a step is there before its evaluation begins, so that a run that is killed while it
+    /// evaluates goes on with the evaluation.
     ///
     /// # Errors
     /// A loss that is not finite, a disk that is full: what was recorded before is kept, and the run can be resumed.
     pub fn train(mut self, observer: &mut dyn Observer) -> Result<(Self, RunSummary), TrainError> {
-        let config = self.trainer.setup.config.clone();
         let (first, last) = (self.trainer.step, self.trainer.last_step());
-        let evaluate_every = [
-            config.evaluation.every_steps,
-            config.evaluation.every_epochs.map(|epochs| epochs.saturating_mul(self.trainer.steps_per_epoch())),
-        ];
-        let due = |every: Option<u64>, step: u64| every.is_some_and(|every| step.is_multiple_of(every));
+        let checkpoint_every =
+            self.trainer.setup.config.checkpoint.every_steps.unwrap_or_else(|| self.trainer.steps_per_epoch());
         let (mut images, mut flops) = (0, 0);
         let [mut training, mut evaluation] = [Duration::ZERO; 2];
-        while self.trainer.step < last {
+        loop {
+            if self.evaluation_is_due() {
+                let began = Instant::now();
+                self.evaluate()?;
+                evaluation += began.elapsed();
+            }
+            if self.trainer.step == last {
+                break;
+            }
             let began = Instant::now();
             let result = self.trainer.step()?;
             self.steps.append(&result.records)?;
@@ -228,13 +239,7 @@ impl<E: Executor> Run<E> {
             training += began.elapsed();
             let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
             let step = self.trainer.step;
-            let ends = step == last;
-            if evaluate_every.iter().any(|every| due(*every, step)) || (ends && config.evaluation.at_end) {
-                let began = Instant::now();
-                self.evaluate()?;
-                evaluation += began.elapsed();
-            }
-            if ends || due(config.checkpoint.every_steps, step) {
+            if step == last || step.is_multiple_of(checkpoint_every) {
                 self.checkpoint()?;
             }
             observer.step(step - first, last - first, images, loss);
@@ -265,6 +270,18 @@ impl<E: Executor> Run<E> {
         accuracy.finish(&parquet_path(&folder, "accuracy"))?;
         write_bytes_atomically(&folder.join(RESULT), result.as_bytes())?;
         Ok(())
+    }
+
+    /// Whether the configuration asks for an evaluation after the present step, and it is not recorded yet.
+    fn evaluation_is_due(&self) -> bool {
+        let (step, config) = (self.trainer.step, &self.trainer.setup.config);
+        let every_epochs = config.evaluation.every_epochs;
+        let every =
+            [config.evaluation.every_steps, every_epochs.map(|n| n.saturating_mul(self.trainer.steps_per_epoch()))];
+        let trained = step > config.start.as_ref().map_or(0, |start| start.step);
+        let on_the_way = trained && every.iter().flatten().any(|every| step.is_multiple_of(*every));
+        let at_end = config.evaluation.at_end && step == self.trainer.last_step();
+        (on_the_way || at_end) && self.last_evaluation.first().is_none_or(|row| row.step != step)
     }
 
     /// Evaluates every replica under every configured regime and records it.
@@ -305,6 +322,12 @@ impl<E: Executor> Run<E> {
         }
         Ok(())
     }
+}
+
+/// Rows of one evaluation of all replicas under all configured regimes.
+fn evaluation_rows<E: Executor>(trainer: &Trainer<E>, evaluator: Option<&Evaluator>) -> usize {
+    let children = evaluator.map_or(0, |evaluator| evaluator.children.len());
+    trainer.replicas.len() * trainer.setup.config.evaluation.norm.len() * children
 }
 
 /// The evaluator that a run needs, once it is known that the run has the memory for it, for its training, and for the interference

@@ -29,7 +29,7 @@ impl Setup {
     /// Anything that the configuration names and that is not there or does not fit.
     pub fn new(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
-        let space = config.network.load_space()?;
+        let space = config.network.resolve()?;
         let dataset = config.data.source.load()?.shrunk(config.data.shrink)?;
         let shape = Shape::new(dataset.height, dataset.width, dataset.channels);
         config.augmentation.check(shape)?;
@@ -51,15 +51,20 @@ impl Setup {
         if classes < dataset.classes {
             return Err(TrainError::Classes { found: dataset.classes, classes });
         }
-        config.network.convolution_bias.get_or_insert(space.convolution_bias);
-        let channels = *config.network.channels.get_or_insert(space.defaults.channels);
-        let cells = *config.network.cells.get_or_insert(space.defaults.cells);
         let order = match config.data.order {
             DataOrder::Shuffled => BatchOrder::Shuffled,
             DataOrder::File => BatchOrder::File,
             DataOrder::Explicit => BatchOrder::Explicit(explicit_batches(config.data.batches.as_deref())?),
         };
-        let network = Network::build(&space, NetworkSize { input: shape, channels, cells, classes })?;
+        let network = Network::build(
+            &space,
+            NetworkSize {
+                input: shape,
+                channels: config.network.channels(&space),
+                cells: config.network.cells(&space),
+                classes,
+            },
+        )?;
         if config.data.batch == 1 && network.has_single_pixel_norm() {
             return Err(TrainError::OneValue);
         }

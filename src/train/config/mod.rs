@@ -103,7 +103,7 @@ impl RunConfig {
         if self.checkpoint.every_steps == Some(0) {
             return problem(
                 "checkpoint.every_steps",
-                "must be at least 1; leave it out to keep only the last checkpoint",
+                "must be at least 1; leave it out to write a checkpoint every epoch",
             );
         }
         Ok(())

@@ -74,8 +74,27 @@ impl NetworkConfig {
     pub fn load_space(&self) -> Result<Space, SpaceError> {
         let mut space = Space::load(&self.space)?;
         space.convolution_bias = self.convolution_bias.unwrap_or(space.convolution_bias);
-        let cells = self.cells.unwrap_or(space.defaults.cells);
+        let cells = self.cells(&space);
         Ok(if self.untied_cells { space.untied(cells) } else { space })
+    }
+
+    pub fn channels(&self, space: &Space) -> usize {
+        self.channels.unwrap_or(space.defaults.channels)
+    }
+
+    pub fn cells(&self, space: &Space) -> usize {
+        self.cells.unwrap_or(space.defaults.cells)
+    }
+
+    /// Fills in what the space decides where nothing is given. Returns the space.
+    ///
+    /// # Errors
+    /// As [`Space::load`].
+    pub fn resolve(&mut self) -> Result<Space, SpaceError> {
+        let space = self.load_space()?;
+        self.convolution_bias = Some(space.convolution_bias);
+        (self.channels, self.cells) = (Some(self.channels(&space)), Some(self.cells(&space)));
+        Ok(space)
     }
 }
 
@@ -212,7 +231,7 @@ impl StepConfig {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
-    /// The last one stays; one is always written when training ends.
+    /// An epoch's unless given; one is always written when training ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every_steps: Option<u64>,
     /// Keeps every checkpoint instead of the last.
