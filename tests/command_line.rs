@@ -314,6 +314,31 @@ fn a_child_alone_is_trained_and_evaluated_and_nothing_else_moves() {
 }
 
 #[test]
+fn the_standalone_recipe_of_nasbench201_learns_and_tracks_the_normalizations_of_its_cells() {
+    let shop = Workshop::new();
+    let child = "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|";
+    let run = |options: &str| {
+        shop.run(&format!(
+            "train nasbench201-standalone --data digits --set data.mean=[0.3] --set data.std=[0.4] --set data.validation=held_out \
+             --set data.batch=16 --set network.cells=1 --set network.channels=8 --steps 2 --child {child} {options}"
+        ));
+    };
+    run("--out alone");
+    let tensors =
+        TensorFile::read(&shop.path("alone/checkpoints/step-00000002/replica-0.safetensors")).expect("weights").tensors;
+    let of_cell = |what: &str| format!("cells.0.edges.1<-0.2.op.2.{what}");
+    for (what, initial) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
+        assert!(tensors[&of_cell(what)].values.iter_f64().any(|value| value != initial), "{what} did not move");
+    }
+    run(
+        "--out as-searched --set network.affine=false --set network.track_running_stats=false --set evaluation.norm=[\"batch\"]",
+    );
+    let searched = shop.path("as-searched/checkpoints/step-00000002/replica-0.safetensors");
+    let tensors = TensorFile::read(&searched).expect("weights").tensors;
+    assert!(!tensors.contains_key(&of_cell("weight")) && !tensors.contains_key(&of_cell("running_mean")));
+}
+
+#[test]
 fn several_children_or_none_are_no_child_alone() {
     let shop = Workshop::new();
     let error = shop.refused("train small.toml --child 213,214");
