@@ -203,7 +203,7 @@ impl Reader<'_> {
     fn named_child(&self, text: &str, place: String) -> Result<ChildName, TableError> {
         let Some(space) = self.space else { return Ok(ChildName { child: None, text: text.to_owned() }) };
         let failed = |cause| TableError::Child { path: self.sheet.path.clone(), place, cause: Box::new(cause) };
-        let child = space.parse_child(text).map_err(failed)?;
+        let child = space.read_child(text).map_err(failed)?;
         Ok(ChildName { text: space.format_child(&child), child: Some(child) })
     }
 
