@@ -172,7 +172,7 @@ fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
     not_begun(&shop, "small.toml --set step.order=[\"119\"]", &nine);
     not_begun(&shop, "small.toml --set evaluation.children=119", &nine);
     not_begun(&shop, "small.toml --set interference.children=119", &nine);
-    not_begun(&shop, "small.toml --set evaluation.children=every:0", &["`every:0`", "N from 1 to 64"]);
+    not_begun(&shop, "small.toml --set evaluation.children=every:0", &["`every:0`", "choose one from 1 to 64"]);
     let private = "small.toml --set network.sharing=none --children 111 --set evaluation.children=112";
     not_begun(&shop, private, &["child 112 has no private copy"]);
     shop.train("run", "");
@@ -189,7 +189,7 @@ fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
 fn zero_children_are_refused() {
     let shop = Workshop::new();
     not_begun(&shop, "small.toml --set step.order=[]", &["`step.order` is an empty list", "name at least one child"]);
-    not_begun(&shop, "small.toml --children=", &["the list of children is empty", "`all`, `every:N`"]);
+    not_begun(&shop, "small.toml --children=", &["the list of children is empty", "`all`, `every:N`, `sample:N`"]);
     not_begun(&shop, "small.toml --set evaluation.children=", &["the list of children is empty", "zhang64"]);
     not_begun(&shop, "small.toml --set interference.children=", &["the list of children is empty", "zhang64"]);
     shop.train("run", "");

@@ -20,7 +20,7 @@ const MOST_PRINTED: usize = 16;
 pub struct InterfereArguments {
     #[command(flatten)]
     checkpoint: CheckpointArguments,
-    /// Children: `all`, `every:N` or a list with commas.
+    /// Children: `all`, `every:N`, `sample:N` or a list with commas.
     #[arg(long, default_value = "every:16")]
     children: String,
     /// Folder for the results; the run folder unless given.

@@ -29,7 +29,7 @@ pub struct TrainArguments {
     /// Override a key, for example optimizer.learning_rate=0.05; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Train these children only, in this order: a list with commas, `all` or `every:N`.
+    /// Train these children only, in this order: a list with commas, `all`, `every:N` or `sample:N`.
     #[arg(long)]
     children: Option<String>,
     /// Train and evaluate this child alone: a standalone network, whatever the configuration says of children.

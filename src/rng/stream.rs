@@ -24,6 +24,8 @@ pub enum Purpose {
     Cutout = 7,
     /// Children drawn with repetition for a confidence interval; step = replicate.
     Bootstrap = 8,
+    /// Children of a list `sample:N`.
+    ChildSample = 9,
 }
 
 /// Random words of one (seed, purpose, step, item), in order.

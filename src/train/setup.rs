@@ -84,7 +84,7 @@ impl Setup {
         Ok(BatchStream::new(self.order.clone(), seed, self.split.training.clone(), self.config.data.batch)?)
     }
 
-    /// Children from text (`all`, `every:N`, a list), all held by the model.
+    /// Children from text (`all`, `every:N`, `sample:N`, a list), all held by the model.
     ///
     /// # Errors
     /// Text that does not parse, an empty list, a child without a private copy.

@@ -58,7 +58,7 @@ pub struct EvaluationConfig {
     pub every_epochs: Option<u64>,
     /// Whether to evaluate when training ends.
     pub at_end: bool,
-    /// `all`, `every:N` or a list with commas.
+    /// `all`, `every:N`, `sample:N` or a list with commas.
     pub children: String,
     pub norm: Vec<NormRegime>,
     /// Images of an evaluation mini-batch; the statistics of the `batch` regime are over these.
