@@ -30,7 +30,7 @@ impl Setup {
     pub fn new(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let space = config.network.resolve()?;
-        let dataset = config.data.source.load()?.shrunk(config.data.shrink)?;
+        let dataset = config.data.source.load_shrunk(config.data.shrink)?;
         let shape = Shape::new(dataset.height, dataset.width, dataset.channels);
         config.augmentation.check(shape)?;
         let channels = dataset.channels;
