@@ -1,6 +1,6 @@
 //! `crosstalk interfere`.
 
-use super::checkpoint::{CheckpointArguments, free_file, make_folder, run_folder, trainer_at};
+use super::checkpoint::{CheckpointArguments, check_folder, free_file, make_folder, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
 use super::progress::bar;
 use crate::backend::Executor;
@@ -33,7 +33,10 @@ pub struct InterfereArguments {
 pub fn run(arguments: InterfereArguments) -> anyhow::Result<ExitCode> {
     let (checkpoint, norms) = arguments.checkpoint.read()?;
     let folder = match arguments.out {
-        Some(path) => path,
+        Some(path) => {
+            check_folder(&path)?;
+            path
+        }
         None => run_folder(&checkpoint.path)?.to_owned(),
     };
     let InterfereArguments { children, device, .. } = arguments;
@@ -84,7 +87,7 @@ pub enum ResultFile {
 /// Measures the trainer's first replica; prints matrix and summary; writes `interference/*.parquet` and `plots/*.svg`.
 pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurement) -> anyhow::Result<()> {
     let setup = trainer.setup.clone();
-    let evaluator = Evaluator::new(&setup, setup.children(what.children)?);
+    let evaluator = Evaluator::new(&setup, setup.children("--children", what.children)?);
     let norms = if what.norms.is_empty() { &setup.config.evaluation.norm } else { what.norms };
     trainer.check_memory(&Workload::interference(trainer, &evaluator, norms))?;
     let progress = bar(evaluator.children.len() as u64, "children stepped");

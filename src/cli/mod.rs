@@ -12,8 +12,10 @@ mod metrics;
 mod progress;
 mod replay;
 mod results;
+mod resumable;
 mod space;
 mod train;
+mod trained_children;
 mod weights;
 
 use clap::{Parser, Subcommand};
