@@ -100,6 +100,27 @@ fn a_wrong_type_or_value_is_named_with_its_key() {
 }
 
 #[test]
+fn arguments_that_cannot_be_parsed_are_told_in_one_sentence() {
+    let shop = Workshop::new();
+    for (arguments, parts) in [
+        ("train quick --stpes 3", ["unexpected argument '--stpes' found; ", "'--steps'"]),
+        ("train", ["the following required arguments were not provided:", "<CONFIG>"]),
+        ("eval", ["the following required arguments were not provided:", "<RUN>"]),
+        ("train quick --steps many", ["invalid value 'many' for '--steps <STEPS>'", "invalid digit"]),
+        ("train quick --device gpu", ["invalid value 'gpu' for '--device <DEVICE>'", "reference]"]),
+        ("train quick --data nothing", ["unknown data source `nothing`", "`cifar10:PATH`"]),
+        ("train --resume run --steps 3", ["'--resume <RUN>' cannot be used with", "'--steps <STEPS>'"]),
+        ("interfer run", ["unrecognized subcommand 'interfer'", "'interfere'"]),
+    ] {
+        let output = shop.command(arguments).output().expect("the program starts");
+        let error = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "crosstalk {arguments}: {error}");
+        let one = error.starts_with("error: ") && error.lines().count() == 1 && error.ends_with("can be given\n");
+        assert!(one && parts.iter().all(|part| error.contains(part)), "crosstalk {arguments}: {error}");
+    }
+}
+
+#[test]
 fn numbers_beyond_what_can_be_held_are_refused_before_they_take_all_memory() {
     let shop = Workshop::new();
     let most = ["channels must be at least 1 and at most 16384, not 100000000", "[network]"];
