@@ -132,15 +132,15 @@ fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
         println!("({} children: see the files)", names.len());
         return;
     }
-    let loss = |change: f64| format!("{:+.1}", 1e3 * change);
-    let accuracy = |change: f64| format!("{:+.2}", 1e2 * change);
-    let quantities: [(&str, Measure, &dyn Fn(f64) -> String); 2] =
-        [("loss x 1000", Measure::Loss, &loss), ("accuracy points", Measure::Accuracy, &accuracy)];
-    for (quantity, measure, text) in quantities {
+    for (quantity, measure, unit, decimals) in
+        [("loss x 1000", Measure::Loss, 1e3, 1), ("accuracy points", Measure::Accuracy, 1e2, 2)]
+    {
         let mut table = Table::new(std::iter::once(quantity.to_owned()).chain(names.iter().cloned()));
         for (row, changes) in interference.changes(norm, measure).iter().enumerate() {
             let label = names.get(row).cloned().unwrap_or_else(|| "zero gradient".to_owned());
-            table.row(std::iter::once(label).chain(changes.iter().map(|change| text(*change))));
+            table.row(
+                std::iter::once(label).chain(changes.iter().map(|change| format!("{:+.decimals$}", unit * change))),
+            );
         }
         println!();
         print!("{table}");

@@ -37,7 +37,7 @@ pub fn font(size: i32) -> FontDesc<'static> {
 
 impl<'a> Canvas<'a> {
     /// The part of it that begins at a horizontal position, with positions of its own.
-    pub fn from_left(&self, left: i32, (width, height): (i32, i32)) -> Canvas<'a> {
+    pub fn part(&self, left: i32, (width, height): (i32, i32)) -> Canvas<'a> {
         Canvas { area: self.area.clone().shrink((left, 0), (width as u32, height as u32)) }
     }
 

@@ -76,7 +76,7 @@ fn draw(maps: &[HeatMap]) -> DrawingResult<String> {
     draw_svg((width, height), |canvas| {
         let mut left = 0;
         for (map, layout, scale) in &measured {
-            draw_map(&canvas.from_left(left, (layout.width, layout.height)), map, layout, scale)?;
+            draw_map(&canvas.part(left, (layout.width, layout.height)), map, layout, scale)?;
             left += layout.width;
         }
         Ok(())
