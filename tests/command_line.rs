@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::command::Workshop;
+use common::command::{Workshop, rows};
+use crosstalk::records::InterferenceRecord;
 use crosstalk::tensors::TensorFile;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -282,6 +284,23 @@ fn help_is_there_for_every_subcommand() {
         assert!(printed.contains(&format!("Usage: crosstalk {command}").trim_end().to_owned()), "{printed}");
     }
     assert!(shop.run("--version").starts_with("crosstalk "));
+}
+
+#[test]
+fn children_that_are_trained_are_those_that_are_evaluated_and_measured() {
+    let shop = Workshop::new();
+    for sharing in ["all", "none"] {
+        let name = format!("run-{sharing}");
+        let options = format!("--children 213,111,444 --set network.sharing={sharing} --set replicas=2");
+        let printed =
+            shop.run(&format!("train quick --steps 3 --set evaluation.norm=[\"batch\"] --out {name} {options}"));
+        let evaluated: BTreeSet<String> = shop.recorded(&name).accuracy.into_iter().map(|row| row.child).collect();
+        assert_eq!(evaluated, ["111", "213", "444"].map(str::to_owned).into(), "{printed}");
+        let measured: Vec<InterferenceRecord> = rows(&shop.path(&format!("{name}/interference/end.parquet")));
+        assert_eq!(measured.len(), 3 * 3 * (3 + 1));
+        let replica = format!("measured in replica 0 alone; `crosstalk interfere {name} --replica 1` measures another");
+        assert!(printed.contains(&replica), "{printed}");
+    }
 }
 
 #[test]

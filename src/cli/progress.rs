@@ -39,6 +39,10 @@ impl Observer for TrainingBar {
         self.bar.set_message(format!("{images_per_second:.0} images/s  loss {loss:.4}"));
         self.bar.set_position(done);
     }
+
+    fn evaluation(&mut self, done: u64, all: u64) {
+        self.bar.set_message(format!("evaluating: {} %", 100 * done / all));
+    }
 }
 
 impl Drop for TrainingBar {

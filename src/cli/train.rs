@@ -1,16 +1,18 @@
 //! `crosstalk train`.
 
+use super::data::missing::with_way_out;
 use super::device::{DeviceArguments, DeviceTask};
 use super::interfere::{Measurement, ResultFile, measure_and_report};
 use super::progress::TrainingBar;
 use super::results::ranking;
+use super::resumable::stopped;
+use super::trained_children::{restrict_to_child, restrict_to_children};
 use crate::backend::Executor;
 use crate::backend::cpu::Cpu;
 use crate::data::{DataError, Source};
 use crate::network::Sharing;
 use crate::simd::Level;
-use crate::space::{Child, Space};
-use crate::train::config::{self, ChildOrder, RunConfig, StartConfig, StepChildren};
+use crate::train::config::{self, ChildOrder, RunConfig, StartConfig};
 use crate::train::{Checkpoint, MemoryPlan, Run, Setup, TrainError, Trainer, Workload, peak_bytes};
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -29,7 +31,8 @@ pub struct TrainArguments {
     /// Override a key, for example optimizer.learning_rate=0.05; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Train these children only, in this order: a list with commas, `all`, `every:N` or `sample:N`.
+    /// Train these children only, in this order: a list with commas, `all`, `every:N` or `sample:N`. Where the configuration evaluates or
+    /// measures `all`, `every:N` or `sample:N` children, they are of these too, unless --set says otherwise.
     #[arg(long)]
     children: Option<String>,
     /// Train and evaluate this child alone: a standalone network, whatever the configuration says of children.
@@ -73,7 +76,12 @@ pub fn run(mut arguments: TrainArguments) -> anyhow::Result<ExitCode> {
         }
     }
     let precision = config.precision;
-    let setup = Arc::new(Setup::new(config)?);
+    let source = config.data.source.clone();
+    let setup = Setup::new(config).map_err(|error| match &arguments.resume {
+        Some(_) => error.into(),
+        None => with_way_out(error, &source),
+    })?;
+    let setup = Arc::new(setup);
     arguments.device.run(precision, Train { setup, out: arguments.out, resume: arguments.resume })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -98,16 +106,10 @@ fn resolve(arguments: &TrainArguments) -> anyhow::Result<RunConfig> {
         (None, None) => anyhow::bail!("name a preset, a TOML file, --from or --resume"),
     };
     if let Some(text) = &arguments.children {
-        let space = config.network.load_space()?;
-        train_only(&mut config, &space, &space.parse_children(text)?);
+        restrict_to_children(&mut config, text, &assignments)?;
     }
     if let Some(text) = &arguments.child {
-        let space = config.network.load_space()?;
-        let child = space.parse_child(text)?;
-        config.evaluation.children = space.format_child(&child);
-        config.interference.children = None;
-        config.step.reduce = None;
-        train_only(&mut config, &space, &[child]);
+        restrict_to_child(&mut config, text)?;
     }
     Ok(config)
 }
@@ -124,13 +126,6 @@ fn resolved(mut config: RunConfig) -> anyhow::Result<RunConfig> {
         }
         Err(problem) => Err(problem.into()),
     }
-}
-
-/// Trains these children in turns, one a step.
-fn train_only(config: &mut RunConfig, space: &Space, children: &[Child]) {
-    config.step.children = StepChildren::Cycle;
-    config.step.lanes = None;
-    config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
 }
 
 /// The configuration that goes on from a checkpoint, at the constant rate of its last step.
@@ -182,8 +177,7 @@ impl DeviceTask for Train {
         let left = last - run.trainer.step;
         let folder = run.folder.clone();
         let mut bar = TrainingBar::new(left);
-        let (mut run, summary) =
-            run.train(&mut bar).with_context(|| format!("the run in {} stopped", folder.display()))?;
+        let (mut run, summary) = run.train(&mut bar).map_err(|error| stopped(error.into(), &folder))?;
         drop(bar);
         if summary.images > 0 {
             let seconds = summary.training_seconds;
@@ -212,10 +206,16 @@ impl DeviceTask for Train {
                 folder: &run.folder,
                 file: ResultFile::OfRun,
             };
-            measure_and_report(&mut run.trainer, &measurement)?;
+            if run.trainer.replicas.len() > 1 {
+                println!(
+                    "\nInterference is measured in replica 0 alone; `crosstalk interfere {} --replica 1` measures another",
+                    folder.display()
+                );
+            }
+            measure_and_report(&mut run.trainer, &measurement).map_err(|error| stopped(error, &folder))?;
         }
         let hashes = run.trainer.replica_hashes();
-        run.finish(&summary)?;
+        run.finish(&summary).map_err(|error| stopped(error.into(), &folder))?;
         if let Some(peak) = peak_bytes() {
             println!("\nPeak memory {:.1} MiB", mebibytes(peak));
         }

@@ -84,14 +84,14 @@ impl Setup {
         Ok(BatchStream::new(self.order.clone(), seed, self.split.training.clone(), self.config.data.batch)?)
     }
 
-    /// Children from text (`all`, `every:N`, `sample:N`, a list), all held by the model.
+    /// Children from text (`all`, `every:N`, `sample:N`, a list), all held by the model. `key` is where the text was given.
     ///
     /// # Errors
     /// Text that does not parse, an empty list, a child without a private copy.
-    pub fn children(&self, text: &str) -> Result<Vec<Child>, TrainError> {
+    pub fn children(&self, key: &'static str, text: &str) -> Result<Vec<Child>, TrainError> {
         let children = self.space().parse_children(text)?;
         match children.iter().find(|child| !self.model.holds(child)) {
-            Some(child) => Err(TrainError::NotHeld { child: self.space().format_child(child) }),
+            Some(child) => Err(TrainError::NotHeld { key, child: self.space().format_child(child) }),
             None => Ok(children),
         }
     }

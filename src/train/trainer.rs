@@ -3,7 +3,7 @@
 use super::checkpoint::{Checkpoint, read_weights};
 use super::children::ChildSchedule;
 use super::config::MiniBatches;
-use super::memory::check_banks;
+use super::memory::{Workload, check_banks};
 use super::rate::learning_rate;
 use super::{Setup, TrainError};
 use crate::backend::host::{Host, ReplicaStep};
@@ -72,6 +72,14 @@ impl Setup {
     }
 }
 
+impl<T> Replica<T> {
+    fn new(setup: &Setup, number: u32, state: State<T>) -> Result<Self, TrainError> {
+        let [_, data_seed, order] = setup.config.seed.of(number);
+        let children = ChildSchedule::new(setup.space(), &setup.config.step, order)?;
+        Ok(Self { state, data_seed, stream: setup.stream(data_seed)?, children })
+    }
+}
+
 impl<E: Executor> Trainer<E> {
     /// Replicas with initial weights, or where `config.start` says.
     ///
@@ -79,7 +87,7 @@ impl<E: Executor> Trainer<E> {
     /// Children or weights that do not fit the network, mini-batches that do not fit the data, banks that do not fit the memory.
     pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
         check_banks::<E::Real>(&setup)?;
-        let config = &setup.config;
+        let config = setup.config.clone();
         let started = config.start.as_ref().map(|start| read_weights(&setup.model, &start.from, start.step > 0));
         let started: Option<State<E::Real>> = started.transpose()?;
         let state = |replica| match &started {
@@ -89,9 +97,16 @@ impl<E: Executor> Trainer<E> {
                 State::initial(&setup.model, init)
             }
         };
-        let states = (0..config.replicas).map(state).collect();
         let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
-        Self::with_states(setup, executor, states, step, mini_batches, None)
+        let first = vec![state(0)];
+        let mut trainer = Self::with_states(setup.clone(), executor, first, step, mini_batches, None)?;
+        if config.replicas > 1 {
+            trainer.check_memory(&Workload::run(&trainer, None))?;
+        }
+        for replica in 1..config.replicas {
+            trainer.replicas.push(Replica::new(&setup, replica, state(replica))?);
+        }
+        Ok(trainer)
     }
 
     /// Every replica where its checkpoint stands. The file that the run started from is not read: it may be gone.
@@ -113,13 +128,8 @@ impl<E: Executor> Trainer<E> {
         mini_batches: u64,
         last_rate: Option<f64>,
     ) -> Result<Self, TrainError> {
-        let config = &setup.config;
-        let replicas = (0..).zip(states).map(|(replica, state)| {
-            let [_, data_seed, order] = config.seed.of(replica);
-            let children = ChildSchedule::new(setup.space(), &config.step, order)?;
-            Ok(Replica { state, data_seed, stream: setup.stream(data_seed)?, children })
-        });
-        let replicas = replicas.collect::<Result<_, TrainError>>()?;
+        let replicas = (0..).zip(states).map(|(replica, state)| Replica::new(&setup, replica, state));
+        let replicas = replicas.collect::<Result<_, _>>()?;
         Ok(Self { host: Host::new(executor), replicas, step, mini_batches, last_rate, setup })
     }
 

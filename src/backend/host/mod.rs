@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod step;
+mod update;
 
 use super::{Executor, LanePlan};
 use crate::network::Model;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Recalibrated};
 pub use step::{LaneLoss, Reduce, ReplicaStep};
+pub use update::{Gradients, update};
 
 /// Plans of single children that are kept; beyond it the cache starts anew.
 const MOST_PLANS: usize = 4096;

@@ -1,9 +1,9 @@
 //! One training step of several replicas.
 
-use super::Host;
+use super::{Gradients, Host, update};
 use crate::backend::{Executor, MiniBatch, TrainLane, TrainResult};
 use crate::network::{Model, State};
-use crate::ops::sgd::{Sgd, host::Gradients};
+use crate::ops::sgd::Sgd;
 use crate::plan::ParameterRef;
 use crate::space::Child;
 use crate::tensor::Real;
@@ -91,7 +91,7 @@ impl<T: Real> ReplicaStep<'_, T> {
                 self.move_running_statistics(result, plan);
             }
             let gradients = combine(results, plans, self.reduce);
-            self.sgd.update(self.model, self.state, gradients, self.learning_rate);
+            update(&self.sgd, self.model, self.state, gradients, self.learning_rate);
         }
         losses
     }

@@ -41,17 +41,40 @@ pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, Con
 /// As [`load`].
 pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
     let syntax = |cause: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), cause: one_line(&cause) };
-    let config: RunConfig = if assignments.is_empty() {
-        toml::from_str(text).map_err(syntax)?
-    } else {
-        let mut table: Table = toml::from_str(text).map_err(syntax)?;
-        for assignment in assignments {
-            assign(&mut table, assignment)?;
-        }
-        return from_table(table, origin);
+    if assignments.is_empty() {
+        let config: RunConfig = toml::from_str(text).map_err(syntax)?;
+        config.validate()?;
+        return Ok(config);
+    }
+    let before: Table = toml::from_str(text).map_err(syntax)?;
+    let mut table = before.clone();
+    for assignment in assignments {
+        assign(&mut table, assignment)?;
+    }
+    match from_table(table, origin) {
+        Err(ConfigError::Syntax { cause, .. }) => Err(blamed(before, origin, assignments, cause)),
+        done => done,
+    }
+}
+
+/// The error of a configuration that has a key or a type wrong: of the first assignment that brings it in, or of `origin` if that is
+/// wrong without any. `cause` is what all assignments together lead to.
+fn blamed(mut table: Table, origin: &str, assignments: &[String], cause: String) -> ConfigError {
+    let problem = |table: &Table| match from_table(table.clone(), origin) {
+        Err(ConfigError::Syntax { cause, .. }) => Some(cause),
+        _ => None,
     };
-    config.validate()?;
-    Ok(config)
+    if problem(&table).is_none() {
+        for assignment in assignments {
+            if let Err(error) = assign(&mut table, assignment) {
+                return error;
+            }
+            if let Some(cause) = problem(&table) {
+                return ConfigError::Syntax { origin: format!("--set {assignment}"), cause };
+            }
+        }
+    }
+    ConfigError::Syntax { origin: origin.to_owned(), cause }
 }
 
 /// TOML as it is, not yet a configuration; `origin` names it in errors.
