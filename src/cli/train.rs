@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub struct TrainArguments {
-    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small) or a TOML file.
+    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, darts, darts-small) or a TOML file.
     #[arg(required_unless_present_any = ["from", "resume"])]
     config: Option<String>,
     /// Data set: digits, cifar10:PATH or idx:FOLDER.

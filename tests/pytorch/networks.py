@@ -8,7 +8,8 @@ input. The `.safetensors` beside it (F64 unless said; everything given is exactl
     labels                 I64 [batch]
     mean, deviation        F32 [image_channels], of byte / 255
     pixel_table            F32 [image_channels, 256]
-    weights/NAME           the whole state under the official names, buffers included (`num_batches_tracked` I64)
+    weights/NAME           the whole state under the official names, buffers included (`num_batches_tracked` I64); with `partial` only of the
+                           candidates that a child of the list uses
 
 and for every child:
 
@@ -27,7 +28,7 @@ from torch.nn import functional
 
 import digits
 from model import initialize
-from supernets import NASBENCH201_CHILDREN, supernet
+from supernets import DARTS_CHILDREN, NASBENCH201_CHILDREN, supernet
 from ties import TieWatch
 
 NETWORKS = {
@@ -110,6 +111,19 @@ NETWORKS = {
             "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|none~1|none~2|",
         ],
     },
+    # Four cells, so that each kind stands before and behind a reduction; both halves of a factorized reduction in one vector.
+    "darts_network": {
+        "space": "darts",
+        "channels": 2,
+        "cells": 4,
+        "classes": 10,
+        "image_channels": 1,
+        "height": 8,
+        "width": 8,
+        "batch": 4,
+        "partial": True,
+        "children": DARTS_CHILDREN,
+    },
 }
 SEEDS_TRIED = 200
 
@@ -179,7 +193,7 @@ def golden_network(description):
         "deviation": torch.from_numpy(deviation),
         "pixel_table": torch.from_numpy(table),
     }
-    tensors |= {f"weights/{name}": tensor for name, tensor in state.items()}
+    used = set()
     for child in description["children"]:
         model.train()
         model.zero_grad(set_to_none=True)
@@ -191,9 +205,11 @@ def golden_network(description):
         for name, parameter in model.named_parameters():
             if parameter.grad is not None:
                 tensors[f"grad/{child}/{name}"] = parameter.grad.clone()
+                used.add(name)
         for name, after in model.state_dict().items():
             if not torch.equal(after, state[name]):
                 tensors[f"tracked/{child}/{name}"] = after.clone()
+                used.add(name)
         # The child has moved the running statistics; the evaluations, and the next child, start from the given ones.
         for regime in ("running", "batch"):
             model.load_state_dict(state)
@@ -201,4 +217,6 @@ def golden_network(description):
             for name, tensor in evaluate(model, pixels, labels, child).items():
                 tensors[f"evaluation/{child}/{regime}/{name}"] = tensor
         model.load_state_dict(state)
+    stored = used if description.get("partial") else state
+    tensors |= {f"weights/{name}": tensor for name, tensor in state.items() if name in stored}
     return {**description, "seed": seed, "margin": margins[seed]}, tensors
