@@ -31,6 +31,17 @@ from model import initialize
 from supernets import DARTS_CHILDREN, NASBENCH201_CHILDREN, supernet
 from ties import TieWatch
 
+DARTS_FOUR_CELLS = {
+    "space": "darts",
+    "channels": 2,
+    "cells": 4,
+    "classes": 10,
+    "image_channels": 1,
+    "height": 8,
+    "width": 8,
+    "batch": 4,
+    "partial": True,
+}
 NETWORKS = {
     # Channels a multiple of 8: no padding anywhere.
     "zhang64_network": {
@@ -111,18 +122,22 @@ NETWORKS = {
             "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|none~1|none~2|",
         ],
     },
-    # Four cells, so that each kind stands before and behind a reduction; both halves of a factorized reduction in one vector.
-    "darts_network": {
+    # Four cells, so that each kind stands before and behind a reduction; every candidate in both; both halves of a factorized reduction in one vector.
+    "darts_network": {**DARTS_FOUR_CELLS, "children": DARTS_CHILDREN[:1]},
+    # A node of zeros in both, and inputs that nobody reads, whose running statistics move.
+    "darts_zeros": {**DARTS_FOUR_CELLS, "children": DARTS_CHILDREN[2:]},
+    # Another choice in every cell; halves of three and of six channels.
+    "darts_untied": {
         "space": "darts",
-        "channels": 2,
-        "cells": 4,
-        "classes": 10,
-        "image_channels": 1,
-        "height": 8,
+        "channels": 3,
+        "cells": 3,
+        "classes": 7,
+        "image_channels": 3,
+        "height": 12,
         "width": 8,
         "batch": 4,
         "partial": True,
-        "children": DARTS_CHILDREN,
+        "children": ["4-2-6-7-5-3-8-1-4-4-5-6-3-2/7-4-5-4-1-8-3-2-6-4-2-5-8-4/4-8-6-1-3-2-4-5-7-5-4-6-2-3"],
     },
 }
 SEEDS_TRIED = 200
