@@ -279,9 +279,9 @@ mod tests {
     #[test]
     fn the_listing_names_every_built_in_space() {
         insta::assert_snapshot!(listing().unwrap(), @r"
-        name         children  title
-        zhang64      64        Three edges with four candidates each: small enough to train every child alone
-        nasbench201  15,625    Six edges with five candidates each, every child in a published table
+        name         children                            title
+        zhang64      64                                  Three edges with four candidates each: small enough to train every child alone
+        nasbench201  15,625                              Six edges with five candidates each, every child in a published table
         darts        19,342,813,113,834,066,795,298,816  Two cells of fourteen edges with eight candidates each
         ");
     }
