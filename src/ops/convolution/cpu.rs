@@ -1,4 +1,4 @@
-//! Dense convolution with vector instructions: a [`DenseConvolution`] whose taps have all output channels.
+//! Dense convolution with vector instructions: a `DenseConvolution` whose taps have all output channels.
 //!
 //! Weights and their gradients: `[ky][kx][ci][co]`, stored channels, padding zero.
 

@@ -1,4 +1,4 @@
-//! Factorized reduction with vector instructions: a [`DenseConvolution`] of stride 2 with two of the taps of a 2x2 window, the first and the last, each with half of
+//! Factorized reduction with vector instructions: a `DenseConvolution` of stride 2 with two of the taps of a 2x2 window, the first and the last, each with half of
 //! the output channels.
 //!
 //! Weights and their gradients: for each half `[ci][co]`, stored channels of the whole output; zero in padding and in the channels of the other half.
