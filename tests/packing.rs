@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{NASBENCH201, Recorded, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, Workshop};
 
 /// Trains three replicas side by side, with more or fewer threads (and so lanes in a wave) than lanes, and each alone.
 fn three_replicas_are_as_they_would_be_alone(options: &str) {
@@ -52,6 +52,11 @@ fn a_replica_of_lanes_with_mini_batches_of_their_own_does_not_depend_on_its_neig
 #[test]
 fn a_replica_of_nasbench201_does_not_depend_on_its_neighbors() {
     three_replicas_are_as_they_would_be_alone(NASBENCH201);
+}
+
+#[test]
+fn a_replica_of_darts_does_not_depend_on_its_neighbors() {
+    three_replicas_are_as_they_would_be_alone(DARTS);
 }
 
 #[test]

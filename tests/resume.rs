@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{NASBENCH201, Recorded, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, Workshop};
 use crosstalk::records::{AccuracyRecord, InterferenceRecord, Journal, Record, StepRecord, read_parquet};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
@@ -94,7 +94,7 @@ fn assert_tidy(folder: &Path) {
 fn a_run_killed_at_random_ends_with_the_same_bits() {
     let shop = Workshop::new();
     let mut kills = 0;
-    for (seed, options) in [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201)] {
+    for (seed, options) in [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, DARTS)] {
         let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} {options} --set seed.base={seed}"));
         let name = format!("killed-{seed}");
         kills += killed_again_and_again(&shop, &name, options, seed, 12);

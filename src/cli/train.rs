@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub struct TrainArguments {
-    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, nasbench201-standalone) or a TOML file.
+    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, nasbench201-standalone, darts, darts-small) or a TOML file.
     #[arg(required_unless_present_any = ["from", "resume"])]
     config: Option<String>,
     /// Data set: digits, cifar10:PATH or idx:FOLDER.
