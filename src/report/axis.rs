@@ -1,8 +1,8 @@
 //! A frame with two linear axes: ticks, grid, labels, and where a value lies in it.
 
 use super::canvas::{Canvas, DrawingResult, FAINT_INK, INK, font};
-use super::layout::{GAP, LABEL_GAP, MARGIN, TEXT_SIZE, TITLE_SIZE};
 use super::scale::{decimals_of, round_step, signed};
+use super::sizes::{GAP, LABEL_GAP, MARGIN, TEXT_SIZE, TITLE_SIZE};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{FontTransform, RGBColor};
 

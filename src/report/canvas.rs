@@ -1,6 +1,6 @@
 //! What every plot draws with: text, filled shapes, and the sizes they share.
 
-use super::layout::{MARGIN, TEXT_SIZE, TITLE_SIZE};
+use super::sizes::{MARGIN, TEXT_SIZE, TITLE_SIZE};
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};

@@ -6,9 +6,9 @@ pub mod cell_graph;
 mod color;
 mod error;
 mod heat_map;
-mod layout;
 mod scale;
 mod scatter;
+mod sizes;
 mod table;
 mod tau_curve;
 

@@ -3,7 +3,7 @@
 use super::ReportError;
 use super::axis::{Axis, Frame};
 use super::canvas::{Canvas, DrawingResult, INK, draw_svg, font};
-use super::layout::{LABEL_GAP, TEXT_SIZE};
+use super::sizes::{LABEL_GAP, TEXT_SIZE};
 use crate::files::write_bytes_atomically;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor};

@@ -5,7 +5,7 @@ use super::layout::{
 };
 use super::svg::{Stroke, Svg, TextStyle};
 use super::{Candidate, CellGraph, Edge, Panel};
-use crate::report::layout::text_width;
+use crate::report::sizes::text_width;
 
 const MARGIN: f64 = 20.0;
 const TITLE_SIZE: f64 = 15.0;

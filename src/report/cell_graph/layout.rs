@@ -1,7 +1,7 @@
 //! Where nodes, edges and labels of a panel lie, in pixels from its upper left corner.
 
 use super::{Edge, Panel};
-use crate::report::layout::text_width;
+use crate::report::sizes::text_width;
 
 pub const LABEL_SIZE: f64 = 11.0;
 pub const NODE_HEIGHT: f64 = 30.0;

@@ -1,33 +1,16 @@
-//! A matrix of changes as an SVG picture.
+//! Matrices as an SVG picture.
 
-use super::ReportError;
-use super::canvas::{Canvas, DrawingResult, INK, draw_svg, font};
-use super::color::{MISSING, diverging, readable_on};
-use super::layout::{BAR_WIDTH, GAP, LABEL_GAP, Layout, MARGIN, TEXT_SIZE, VALUE_SIZE, shortened};
-use super::scale::Scale;
+use super::layout::{BAR_WIDTH, Layout, VALUE_SIZE, shortened};
+use super::matrix::HeatMap;
 use crate::files::write_bytes_atomically;
+use crate::report::ReportError;
+use crate::report::canvas::{Canvas, DrawingResult, INK, draw_svg, font};
+use crate::report::color::{MISSING, diverging, readable_on};
+use crate::report::scale::Scale;
+use crate::report::sizes::{GAP, LABEL_GAP, MARGIN, TEXT_SIZE};
 use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, VPos};
 use std::path::Path;
-
-/// `values[row][column]`, with a label for every row and column. A value that is not finite is gray.
-#[derive(Clone, Debug, Default)]
-pub struct HeatMap {
-    pub title: String,
-    /// One line under the title, or empty.
-    pub subtitle: String,
-    pub row_axis: String,
-    pub column_axis: String,
-    pub row_labels: Vec<String>,
-    pub column_labels: Vec<String>,
-    pub values: Vec<Vec<f64>>,
-    /// What the color bar measures, with its unit.
-    pub value_label: String,
-    /// The ends of the color bar; without it, the largest absolute value. Values beyond it take the color of the end.
-    pub limit: Option<f64>,
-    /// Whether the last row is of another kind than those above, as the step with gradient zero is.
-    pub last_row_apart: bool,
-}
 
 /// Draws `map` durably into `path` as SVG; equal maps give equal bytes. A cell whose row and column have the same label is framed.
 ///
@@ -44,22 +27,10 @@ pub fn heat_map(path: &Path, map: &HeatMap) -> Result<(), ReportError> {
 ///
 /// As [`heat_map`].
 pub fn heat_maps(path: &Path, maps: &[HeatMap]) -> Result<(), ReportError> {
-    maps.iter().try_for_each(check)?;
+    maps.iter().try_for_each(HeatMap::check)?;
     let title = maps.first().map_or_else(String::new, |map| map.title.clone());
     let drawn = draw(maps).map_err(|error| ReportError::Drawing { title, reason: error.to_string() })?;
     Ok(write_bytes_atomically(path, drawn.as_bytes())?)
-}
-
-fn check(map: &HeatMap) -> Result<(), ReportError> {
-    let wrong = |axis, labels, values| Err(ReportError::Labels { title: map.title.clone(), axis, labels, values });
-    let (rows, columns) = (map.row_labels.len(), map.column_labels.len());
-    if rows != map.values.len() || rows == 0 {
-        return wrong("row", rows, map.values.len());
-    }
-    match map.values.iter().find(|row| row.len() != columns || columns == 0) {
-        Some(row) => wrong("column", columns, row.len()),
-        None => Ok(()),
-    }
 }
 
 fn draw(maps: &[HeatMap]) -> DrawingResult<String> {

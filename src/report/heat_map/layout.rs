@@ -1,19 +1,13 @@
 //! Where the parts of a heat map lie, in pixels.
 
-use super::heat_map::HeatMap;
-use super::scale::Scale;
+use super::matrix::HeatMap;
+use crate::report::scale::Scale;
+use crate::report::sizes::{GAP, LABEL_GAP, MARGIN, TEXT_SIZE, TITLE_SIZE, text_width};
 
-pub const MARGIN: i32 = 24;
-pub const TITLE_SIZE: i32 = 18;
-pub const TEXT_SIZE: i32 = 13;
 pub const VALUE_SIZE: i32 = 11;
 /// Width of the color bar.
 pub const BAR_WIDTH: i32 = 16;
-/// Between the matrix and the color bar, and between the matrix and a last row that stands apart.
-pub const GAP: i32 = 24;
 pub const ROW_GAP: i32 = 8;
-/// Between a label and what it labels.
-pub const LABEL_GAP: i32 = 6;
 /// A matrix of one or two cells grows to this, so that the labels of its axes fit beside it.
 const LEAST_SIDE: i32 = 184;
 /// Values are printed into matrices of at most this many rows and columns.
@@ -113,11 +107,6 @@ impl Layout {
     pub fn bottom(&self) -> i32 {
         self.row_top(self.rows - 1) + self.cell
     }
-}
-
-/// An estimate from above, because the reader's font is not known.
-pub fn text_width(text: &str, size: i32) -> i32 {
-    (text.chars().count() as f64 * f64::from(size) * 0.62).ceil() as i32
 }
 
 /// The label, without its middle if it is long.
