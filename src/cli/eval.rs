@@ -68,7 +68,7 @@ impl DeviceTask for Eval {
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
         let trainer = trainer_at(&self.checkpoint, executor)?;
         let setup = &trainer.setup;
-        let evaluator = Evaluator::new(setup, setup.children(&self.children)?);
+        let evaluator = Evaluator::new(setup, trainer.children(0, &self.children)?);
         trainer.check_memory(&Workload::evaluation(&evaluator, &self.norms))?;
         let replica = &trainer.replicas[0];
         let mut rows = Vec::new();

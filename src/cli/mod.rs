@@ -12,6 +12,8 @@ mod metrics;
 mod progress;
 mod replay;
 mod results;
+mod run;
+mod search;
 mod space;
 mod train;
 mod weights;
@@ -32,6 +34,8 @@ struct Arguments {
 enum Command {
     /// Train a supernet from a preset or a TOML file, and evaluate its children.
     Train(train::TrainArguments),
+    /// Search for a child by architecture parameters, and evaluate it.
+    Search(search::SearchArguments),
     /// Evaluate children of a checkpoint.
     Eval(eval::EvalArguments),
     /// Measure how a step on each child changes the others.
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).init();
     let done = match Arguments::parse().command {
         Command::Train(arguments) => train::run(arguments),
+        Command::Search(arguments) => search::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Interfere(arguments) => interfere::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),

@@ -39,6 +39,10 @@ impl Observer for TrainingBar {
         self.bar.set_message(format!("{images_per_second:.0} images/s  loss {loss:.4}"));
         self.bar.set_position(done);
     }
+
+    fn derived(&mut self, done: u64, children: &[String]) {
+        self.bar.suspend(|| println!("step {done}: the strongest gates make {}", children.join(", ")));
+    }
 }
 
 impl Drop for TrainingBar {

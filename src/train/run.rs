@@ -1,13 +1,13 @@
 //! A run with its folder: records, checkpoints, evaluation, resume.
 
 use super::checkpoint::{self, Checkpoint, Position};
-use super::config::{RunConfig, from_text};
-use super::{Evaluator, Setup, TrainError, Trainer, Workload};
+use super::config::{DERIVED, RunConfig, from_text};
+use super::{Evaluator, Replica, Setup, TrainError, Trainer, Workload};
 use crate::backend::Executor;
 use crate::files::{
     FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
 };
-use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
+use crate::records::{AccuracyRecord, AlphaRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ const RESULT: &str = "result.toml";
 pub trait Observer {
     /// After every step: steps done and in all, images since this process began, mean loss of the step.
     fn step(&mut self, _done: u64, _all: u64, _images: u64, _loss: f64) {}
+
+    /// Of a search, after every epoch and at the end: steps done, and of every replica the child that its architecture parameters make.
+    fn derived(&mut self, _done: u64, _children: &[String]) {}
 }
 
 /// Hears nothing.
@@ -31,6 +34,8 @@ pub struct Run<E: Executor> {
     pub evaluator: Option<Evaluator>,
     steps: Journal<StepRecord>,
     accuracy: Journal<AccuracyRecord>,
+    /// Of a search.
+    alphas: Option<Journal<AlphaRecord>>,
     /// Rows of the last evaluation.
     pub last_evaluation: Vec<AccuracyRecord>,
     _lock: FolderLock,
@@ -46,6 +51,8 @@ pub struct RunSummary {
     /// Spent in training steps and in evaluations.
     pub training_seconds: f64,
     pub evaluation_seconds: f64,
+    /// Of a search: the child of every replica's architecture parameters.
+    pub derived: Vec<String>,
     pub state_hash: String,
 }
 
@@ -171,17 +178,24 @@ impl<E: Executor> Run<E> {
         let end = if last_evaluation.is_empty() { step } else { step + 1 };
         let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step < end)?;
         let earlier = evaluated.kept_rows - last_evaluation.len() as u64;
-        if found.kept_rows != first.step_rows || earlier != first.accuracy_rows {
+        let searched = trainer.setup.config.is_search();
+        let alphas =
+            searched.then(|| resume_journal(folder, "alphas", |row: &AlphaRecord| row.step <= step)).transpose()?;
+        let (alphas, alpha_rows) = alphas.map_or((None, 0), |(journal, found)| (Some(journal), found.kept_rows));
+        let [known, found] =
+            [[first.step_rows, first.accuracy_rows, first.alpha_rows], [found.kept_rows, earlier, alpha_rows]];
+        if known != found {
             return Err(problem(format!(
-                "knows of {} and {} recorded rows, but the journals hold {} and {earlier}; the disk has lost some, start the run anew",
-                first.step_rows, first.accuracy_rows, found.kept_rows
+                "knows of {known:?} rows of steps, accuracy and alphas, but the journals hold {found:?}; the disk has lost some, start the run anew",
             )));
         }
-        Ok(Self { folder: folder.to_owned(), trainer, evaluator, steps, accuracy, last_evaluation, _lock: lock })
+        let folder = folder.to_owned();
+        Ok(Self { folder, trainer, evaluator, steps, accuracy, alphas, last_evaluation, _lock: lock })
     }
 
     /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
     fn begin_again(folder: &Path, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
+        // A search records its first architecture parameters before its first checkpoint.
         let recorded =
             recorded::<StepRecord>(folder, "steps")?.len() + recorded::<AccuracyRecord>(folder, "accuracy")?.len();
         if recorded > 0 {
@@ -201,7 +215,10 @@ impl<E: Executor> Run<E> {
     ) -> Result<Self, TrainError> {
         let steps = empty_journal(&folder, "steps")?;
         let accuracy = empty_journal(&folder, "accuracy")?;
-        let mut run = Self { folder, trainer, evaluator, steps, accuracy, last_evaluation: Vec::new(), _lock: lock };
+        let alphas = trainer.setup.config.is_search().then(|| empty_journal(&folder, "alphas")).transpose()?;
+        let last_evaluation = Vec::new();
+        let mut run = Self { folder, trainer, evaluator, steps, accuracy, alphas, last_evaluation, _lock: lock };
+        run.record_alphas()?;
         run.checkpoint()?;
         Ok(run)
     }
@@ -239,6 +256,13 @@ impl<E: Executor> Run<E> {
             training += began.elapsed();
             let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
             let step = self.trainer.step;
+            if step == last || step.is_multiple_of(self.trainer.steps_per_epoch()) {
+                self.record_alphas()?;
+                let derived = self.trainer.derived();
+                if !derived.is_empty() {
+                    observer.derived(step, &derived);
+                }
+            }
             if step == last || step.is_multiple_of(checkpoint_every) {
                 self.checkpoint()?;
             }
@@ -251,6 +275,7 @@ impl<E: Executor> Run<E> {
             flops,
             training_seconds: training.as_secs_f64(),
             evaluation_seconds: evaluation.as_secs_f64(),
+            derived: self.trainer.derived(),
             state_hash,
         };
         self.sync()?;
@@ -262,12 +287,16 @@ impl<E: Executor> Run<E> {
     /// # Errors
     /// Names the file that cannot be written; calling it again after a resume is safe.
     pub fn finish(self, summary: &RunSummary) -> Result<(), TrainError> {
-        let Self { folder, trainer, steps, accuracy, .. } = self;
+        let Self { folder, trainer, steps, accuracy, alphas, .. } = self;
         let mut result = format!("steps = {}\nstate_hash = \"{}\"\n", summary.steps, summary.state_hash);
         let hashes: Vec<String> = trainer.replica_hashes().iter().map(|hash| format!("\"{hash}\"")).collect();
         result.push_str(&format!("replica_hashes = [{}]\n", hashes.join(", ")));
+        if !summary.derived.is_empty() {
+            result.push_str(&format!("derived = {:?}\n", summary.derived));
+        }
         steps.finish(&parquet_path(&folder, "steps"))?;
         accuracy.finish(&parquet_path(&folder, "accuracy"))?;
+        alphas.map(|alphas| alphas.finish(&parquet_path(&folder, "alphas"))).transpose()?;
         write_bytes_atomically(&folder.join(RESULT), result.as_bytes())?;
         Ok(())
     }
@@ -288,8 +317,13 @@ impl<E: Executor> Run<E> {
     fn evaluate(&mut self) -> Result<(), TrainError> {
         let Some(evaluator) = &self.evaluator else { return Ok(()) };
         let mut rows = Vec::new();
+        let setup = &self.trainer.setup;
         for (number, replica) in self.trainer.replicas.iter().enumerate() {
-            for norm in &self.trainer.setup.config.evaluation.norm {
+            // Architecture parameters have made another child since the evaluator was.
+            let derived = replica.derived(setup.space()).filter(|_| setup.config.evaluation.children == DERIVED);
+            let derived = derived.map(|child| Evaluator::new(setup, vec![child]));
+            let evaluator = derived.as_ref().unwrap_or(evaluator);
+            for norm in &setup.config.evaluation.norm {
                 let results = evaluator.evaluate(&self.trainer.host, &replica.state, *norm, replica.data_seed);
                 rows.extend(evaluator.records(self.trainer.step, number as u32, *norm, &results));
             }
@@ -299,8 +333,21 @@ impl<E: Executor> Run<E> {
         Ok(())
     }
 
+    /// Records the architecture parameters of every replica, if there are any.
+    fn record_alphas(&mut self) -> Result<(), TrainError> {
+        let Some(journal) = &mut self.alphas else { return Ok(()) };
+        let (step, space) = (self.trainer.step, self.trainer.setup.space());
+        let searches =
+            self.trainer.replicas.iter().enumerate().filter_map(|(at, replica)| Some((at, replica.search.as_ref()?)));
+        for (replica, search) in searches {
+            journal.append(&search.alphas.records(space, step, replica as u32))?;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> Result<(), TrainError> {
         self.steps.sync()?;
+        self.alphas.iter().try_for_each(Journal::sync)?;
         Ok(self.accuracy.sync()?)
     }
 
@@ -314,9 +361,10 @@ impl<E: Executor> Run<E> {
             arithmetic: trainer.host.executor.arithmetic(),
             step_rows: self.steps.rows(),
             accuracy_rows: self.accuracy.rows(),
+            alpha_rows: self.alphas.as_ref().map_or(0, Journal::rows),
         };
-        let states: Vec<_> = trainer.replicas.iter().map(|replica| &replica.state).collect();
-        checkpoint::write(&self.folder, &trainer.setup, &position, &states)?;
+        let replicas: Vec<_> = trainer.replicas.iter().map(Replica::snapshot).collect();
+        checkpoint::write(&self.folder, &trainer.setup, &position, &replicas)?;
         if !trainer.setup.config.checkpoint.keep_all {
             checkpoint::keep_newest(&self.folder)?;
         }
@@ -335,7 +383,7 @@ fn evaluation_rows<E: Executor>(trainer: &Trainer<E>, evaluator: Option<&Evaluat
 fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluator>, TrainError> {
     let setup = &trainer.setup;
     let RunConfig { evaluation, interference, .. } = &setup.config;
-    let evaluator = |children: &String| setup.children(children).map(|children| Evaluator::new(setup, children));
+    let evaluator = |children: &String| trainer.children(0, children).map(|children| Evaluator::new(setup, children));
     let evaluated = evaluation.wanted().then(|| evaluator(&evaluation.children)).transpose()?;
     trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
     if let Some(children) = &interference.children {

@@ -4,7 +4,7 @@ use super::evaluation::ExpectedEvaluation;
 use super::weights::{add_tensors, without_counters_of_old};
 use super::{Comparison, EvaluatedWeights, Part, ReplayError, Trace};
 use crate::backend::Executor;
-use crate::network::{State, export_gradients, export_parameters, is_ignored};
+use crate::network::{State, export_gradients, export_parameters, is_alpha};
 use crate::tensor::Real;
 use crate::train::config::NormRegime;
 use crate::train::{Evaluator, Trainer, Workload, read_weights};
@@ -133,9 +133,9 @@ impl<'a> Replay<'a> {
     }
 
     fn last<E: Executor>(&self, trainer: &Trainer<E>) -> Option<Comparison> {
-        let mut expected = self.trace.last.clone()?;
-        expected.retain(|name, _| !is_ignored(name));
         let model = &trainer.setup.model;
+        let mut expected = self.trace.last.clone()?;
+        expected.retain(|name, _| !is_alpha(&model.network.space, name));
         let found = without_counters_of_old(export_parameters(model, &trainer.replicas[0].state), &expected);
         let mut comparison = Comparison::new(Part::Final, "tensors", self.tolerance);
         add_tensors(&mut comparison, &model.network, found, expected, "");

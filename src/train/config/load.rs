@@ -1,5 +1,6 @@
 //! Presets, files and single overridden keys.
 
+use super::architecture::make_search;
 use super::{ConfigError, RunConfig};
 use std::path::Path;
 use toml::{Table, Value};
@@ -22,8 +23,23 @@ pub fn built_in_names() -> Vec<&'static str> {
 /// # Errors
 /// An unknown preset, an unreadable file, an unknown key, a wrong type or value: each names the place.
 pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let (text, origin) = text_of(name_or_path)?;
+    from_text(&text, &origin, assignments)
+}
+
+/// The same turned into a search (see [`make_search`]) before the assignments.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_search(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let (text, origin) = text_of(name_or_path)?;
+    search_from_text(&text, &origin, assignments)
+}
+
+/// A preset's text or a file's, and what to call it.
+fn text_of(name_or_path: &str) -> Result<(String, String), ConfigError> {
     if let Some((name, text)) = PRESETS.iter().find(|(name, _)| *name == name_or_path) {
-        return from_text(text, &format!("preset {name}"), assignments);
+        return Ok(((*text).to_owned(), format!("preset {name}")));
     }
     if !name_or_path.ends_with(".toml") {
         let known = built_in_names().join(", ");
@@ -31,7 +47,7 @@ pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, Con
     }
     let path = Path::new(name_or_path);
     let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-    from_text(&text, name_or_path, assignments)
+    Ok((text, name_or_path.to_owned()))
 }
 
 /// A configuration from TOML text; `origin` names it in errors.
@@ -40,17 +56,30 @@ pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, Con
 /// As [`load`].
 pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
     let syntax = |cause: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), cause: one_line(&cause) };
-    let config: RunConfig = if assignments.is_empty() {
-        toml::from_str(text).map_err(syntax)?
-    } else {
-        let mut table: Table = toml::from_str(text).map_err(syntax)?;
-        for assignment in assignments {
-            assign(&mut table, assignment)?;
-        }
-        return from_table(table, origin);
-    };
+    if !assignments.is_empty() {
+        return from_changed(read_table(text, origin)?, origin, assignments);
+    }
+    let config: RunConfig = toml::from_str(text).map_err(syntax)?;
     config.validate()?;
     Ok(config)
+}
+
+/// A configuration from TOML text, turned into a search (see [`make_search`]) before the assignments.
+///
+/// # Errors
+/// As [`load`].
+pub fn search_from_text(text: &str, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let mut table = read_table(text, origin)?;
+    make_search(&mut table);
+    from_changed(table, origin, assignments)
+}
+
+/// A configuration from TOML that was read already, with assignments on top.
+fn from_changed(mut table: Table, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    for assignment in assignments {
+        assign(&mut table, assignment)?;
+    }
+    from_table(table, origin)
 }
 
 /// TOML as it is, not yet a configuration; `origin` names it in errors.
