@@ -268,6 +268,8 @@ fn help_is_there_for_every_subcommand() {
         "interfere",
         "metrics",
         "replay",
+        "search",
+        "search darts",
         "space",
         "space list",
         "space show",

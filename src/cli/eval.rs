@@ -17,7 +17,7 @@ use std::time::Instant;
 pub struct EvalArguments {
     #[command(flatten)]
     checkpoint: CheckpointArguments,
-    /// Children: `all`, `every:N` or a list with commas.
+    /// Children: `all`, `every:N`, a list with commas, or of a search `derived`, the child that it makes.
     #[arg(long, default_value = "all")]
     children: String,
     /// Parquet file for the results, which must not exist; `evaluations/step-N.parquet` in the run folder unless given.

@@ -30,16 +30,22 @@ pub enum AlphaError {
 /// Values and memory.
 pub fn export_alphas(space: &Space, alphas: &Alphas) -> Tensors {
     let mut tensors = Tensors::new();
-    for tensor in space.alpha_tensors() {
-        for (prefix, table) in [("", &alphas.values), (FIRST, &alphas.first), (SECOND, &alphas.second)] {
-            let values = table[tensor.slots.clone()].concat();
-            let shape = vec![tensor.slots.len(), tensor.candidates];
-            tensors.insert(format!("{prefix}{}", tensor.name), Tensor { shape, values: Values::F64(values) });
-        }
+    for (prefix, table) in [("", &alphas.values), (FIRST, &alphas.first), (SECOND, &alphas.second)] {
+        tensors
+            .extend(export_table(space, table).into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
     }
     let values = Values::I64(vec![alphas.updates as i64]);
     tensors.insert(UPDATES.to_owned(), Tensor { shape: Vec::new(), values });
     tensors
+}
+
+/// A number for every candidate, under the names of the architecture parameters.
+pub fn export_table(space: &Space, table: &Table) -> Tensors {
+    let named = |tensor: AlphaTensor| {
+        let values = Values::F64(table[tensor.slots.clone()].concat());
+        (tensor.name, Tensor { shape: vec![tensor.slots.len(), tensor.candidates], values })
+    };
+    space.alpha_tensors().into_iter().map(named).collect()
 }
 
 /// The architecture parameters that are among `tensors`: with Adam's memory if `memory` says so and it is there. `None` where there are none at

@@ -5,6 +5,6 @@ mod alphas;
 mod derive;
 mod exchange;
 
-pub use alphas::Alphas;
+pub use alphas::{Alphas, Table};
 pub use derive::derive;
-pub use exchange::{AlphaError, export_alphas, import_alphas};
+pub use exchange::{AlphaError, export_alphas, export_table, import_alphas};

@@ -383,12 +383,14 @@ fn evaluation_rows<E: Executor>(trainer: &Trainer<E>, evaluator: Option<&Evaluat
 fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluator>, TrainError> {
     let setup = &trainer.setup;
     let RunConfig { evaluation, interference, .. } = &setup.config;
-    let evaluator = |children: &String| trainer.children(0, children).map(|children| Evaluator::new(setup, children));
-    let evaluated = evaluation.wanted().then(|| evaluator(&evaluation.children)).transpose()?;
+    let evaluator = |children| Evaluator::new(setup, children);
+    let evaluated =
+        evaluation.wanted().then(|| trainer.children(0, &evaluation.children).map(evaluator)).transpose()?;
     trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
     if let Some(children) = &interference.children {
         let norms = if interference.norm.is_empty() { &evaluation.norm } else { &interference.norm };
-        trainer.check_memory(&Workload::interference(trainer, &evaluator(children)?, norms))?;
+        let measured = evaluator(setup.children(children)?);
+        trainer.check_memory(&Workload::interference(trainer, &measured, norms))?;
     }
     Ok(evaluated)
 }
