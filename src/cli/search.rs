@@ -14,8 +14,8 @@ pub struct SearchArguments {
 
 #[derive(Subcommand)]
 enum Method {
-    /// First-order DARTS: every step moves the architecture parameters, by Adam on one part of the training images, then the weights of the mixture
-    /// of all candidates on the other part. A preset or file of `train` becomes a search over its network and data.
+    /// First-order DARTS: every step moves the architecture parameters, by Adam on one part of the training images, then the weights of
+    /// the mixture of all candidates on the other part. A preset or file of `train` becomes a search over its network and data.
     Darts(RunArguments),
 }
 

@@ -48,8 +48,8 @@ pub fn export_table(space: &Space, table: &Table) -> Tensors {
     space.alpha_tensors().into_iter().map(named).collect()
 }
 
-/// The architecture parameters that are among `tensors`: with Adam's memory if `memory` says so and it is there. `None` where there are none at
-/// all.
+/// The architecture parameters that are among `tensors`: with Adam's memory if `memory` says so and it is there. `None` where there
+/// are none at all.
 ///
 /// # Errors
 /// Some without the others, another shape, a number that is not finite.

@@ -1,5 +1,5 @@
-//! Search over architecture parameters: a number (alpha) for every candidate of every edge, whose softmax is the candidate's gate, and the child
-//! that they make.
+//! Search over architecture parameters: a number (alpha) for every candidate of every edge, whose softmax is the candidate's gate,
+//! and the child that they make.
 
 mod alphas;
 mod derive;

@@ -25,8 +25,8 @@ pub struct GateGradients {
 }
 
 impl<E: Executor> Host<E> {
-    /// Forward and backward of every replica's mixture, weights as they are. The forward pass moves running statistics, as every one in training
-    /// does, where the loss is finite.
+    /// Forward and backward of every replica's mixture, weights as they are. The forward pass moves running statistics where the loss
+    /// is finite, as every one in training does.
     pub fn gate_gradients(&self, replicas: &mut [GateStep<'_, E::Real>]) -> Vec<GateGradients> {
         let plans: Vec<_> = replicas.iter().map(|replica| self.training_plan(replica.model, Choice::Mixture)).collect();
         let lanes: Vec<TrainLane<'_, E::Real>> = (replicas.iter().zip(&plans))

@@ -27,7 +27,7 @@ pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, Con
     from_text(&text, &origin, assignments)
 }
 
-/// The same turned into a search (see [`make_search`]) before the assignments.
+/// The same, turned into a search before the assignments: a mixture in place of children, the derived child evaluated at the end.
 ///
 /// # Errors
 /// As [`load`].
@@ -64,7 +64,7 @@ pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<Run
     Ok(config)
 }
 
-/// A configuration from TOML text, turned into a search (see [`make_search`]) before the assignments.
+/// A configuration from TOML text, turned into a search as by [`load_search`].
 ///
 /// # Errors
 /// As [`load`].
