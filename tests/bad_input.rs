@@ -6,6 +6,8 @@ mod common;
 use common::command::{SMALL, Workshop};
 use crosstalk::records::{Journal, StepRecord};
 use crosstalk::tensors::TensorFile;
+#[cfg(target_os = "linux")]
+use crosstalk::train::available_bytes;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -66,7 +68,11 @@ fn names(folder: &Path) -> Vec<std::ffi::OsString> {
 #[test]
 fn an_unknown_key_is_named_with_those_that_exist() {
     let shop = Workshop::new();
-    not_begun(&shop, "small.toml --set optimizer.learnig_rate=1", &["small.toml", "`learnig_rate`", "`learning_rate`"]);
+    not_begun(
+        &shop,
+        "small.toml --set optimizer.learnig_rate=1",
+        &["error: --set optimizer.learnig_rate=1: ", "`learnig_rate`", "`learning_rate`"],
+    );
     std::fs::write(shop.path("key.toml"), SMALL.replace("cells = 2", "cell = 2")).expect("a file");
     not_begun(&shop, "key.toml", &["key.toml: line 7", "`cell`", "`cells`"]);
     not_begun(&shop, "swift", &["no preset `swift`", "quick, paper, fashion"]);
@@ -78,7 +84,11 @@ fn a_wrong_type_or_value_is_named_with_its_key() {
     let shop = Workshop::new();
     std::fs::write(shop.path("type.toml"), SMALL.replace("steps = 12", "steps = \"twelve\"")).expect("a file");
     not_begun(&shop, "type.toml", &["type.toml: line 3", "\"twelve\"", "expected u64"]);
-    not_begun(&shop, "small.toml --set optimizer.learning_rate=fast", &["\"fast\"", "optimizer.learning_rate"]);
+    let fast = ["error: --set optimizer.learning_rate=fast: ", "\"fast\""];
+    not_begun(&shop, "small.toml --steps 3 --set name=run --set optimizer.learning_rate=fast --set replicas=2", &fast);
+    not_begun(&shop, "quick --set optimizer.learning_rate=fast", &fast);
+    // What is wrong without any assignment is blamed on the file.
+    not_begun(&shop, "type.toml --set name=run", &["error: type.toml: ", "\"twelve\""]);
     not_begun(&shop, "small.toml --set data.batch=-3", &["`-3`", "data.batch"]);
     not_begun(&shop, "small.toml --set optimizer.momentum=1.5", &["`optimizer.momentum`", "below 1, not 1.5"]);
     not_begun(&shop, "small.toml --set steps", &["--set steps: write KEY=VALUE"]);
@@ -115,6 +125,27 @@ fn what_does_not_fit_a_search_is_named_with_its_key() {
     let needed = "set step.children = \"mixture\"";
     not_begun(&shop, "small.toml --set architecture.portion=0.4", &["`architecture` is for a search", needed]);
     not_begun(&shop, "small.toml --set evaluation.children=derived", &["`evaluation.children` = \"derived\"", needed]);
+}
+
+#[test]
+fn arguments_that_cannot_be_parsed_are_told_in_one_sentence() {
+    let shop = Workshop::new();
+    for (arguments, parts) in [
+        ("train quick --stpes 3", ["unexpected argument '--stpes' found; ", "'--steps'"]),
+        ("train", ["the following required arguments were not provided:", "<CONFIG>"]),
+        ("eval", ["the following required arguments were not provided:", "<RUN>"]),
+        ("train quick --steps many", ["invalid value 'many' for '--steps <STEPS>'", "invalid digit"]),
+        ("train quick --device gpu", ["invalid value 'gpu' for '--device <DEVICE>'", "reference]"]),
+        ("train quick --data nothing", ["unknown data source `nothing`", "`cifar10:PATH`"]),
+        ("train --resume run --steps 3", ["'--resume <RUN>' cannot be used with", "'--steps <STEPS>'"]),
+        ("interfer run", ["unrecognized subcommand 'interfer'", "'interfere'"]),
+    ] {
+        let output = shop.command(arguments).output().expect("the program starts");
+        let error = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "crosstalk {arguments}: {error}");
+        let one = error.starts_with("error: ") && error.lines().count() == 1 && error.ends_with("can be given\n");
+        assert!(one && parts.iter().all(|part| error.contains(part)), "crosstalk {arguments}: {error}");
+    }
 }
 
 #[test]
@@ -176,6 +207,25 @@ fn a_run_that_is_planned_to_take_more_memory_than_there_is_is_refused_before_it_
 
 #[cfg(target_os = "linux")]
 #[test]
+fn replicas_whose_steps_would_not_fit_are_refused_before_their_banks_are_made() {
+    let shop = Workshop::new();
+    // Weights and momentum of one replica in f32. A step takes about as much again: banks fit, a run does not.
+    let printed = shop.run("train small.toml --out run --steps 1");
+    let before = printed.split_once(" parameters").expect("the number of parameters").0;
+    let parameters: u64 = before.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+    let replicas = available_bytes().expect("a number on Linux") as u64 / 10 * 8 / (8 * parameters);
+    // Far less than the banks would take.
+    let arguments = format!("train small.toml --out unbegun --set replicas={replicas}");
+    let shell = format!(r#"ulimit -v 4000000; exec "$0" {arguments}"#);
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(shop.path("")).args(["-c", &shell, env!("CARGO_BIN_EXE_crosstalk")]);
+    let output = command.output().expect("the shell starts");
+    assert_sentence(&arguments, &output, &["the plan takes", "MiB are available; lower replicas, network.channels"]);
+    assert!(!shop.path("unbegun").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn evaluations_and_measurements_too_large_for_the_memory_are_refused_and_leave_nothing() {
     let shop = with_large_images();
     let told = [
@@ -200,9 +250,13 @@ fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
     not_begun(&shop, "small.toml --set step.order=[\"119\"]", &nine);
     not_begun(&shop, "small.toml --set evaluation.children=119", &nine);
     not_begun(&shop, "small.toml --set interference.children=119", &nine);
-    not_begun(&shop, "small.toml --set evaluation.children=every:0", &["`every:0`", "N from 1 to 64"]);
+    not_begun(&shop, "small.toml --set evaluation.children=every:0", &["`every:0`", "choose one from 1 to 64"]);
     let private = "small.toml --set network.sharing=none --children 111 --set evaluation.children=112";
-    not_begun(&shop, private, &["child 112 has no private copy"]);
+    not_begun(&shop, private, &["`evaluation.children` asks for", "child 112 has no private copy"]);
+    let measured = "small.toml --set network.sharing=none --children 111 --set interference.children=112";
+    not_begun(&shop, measured, &["`interference.children` asks for", "child 112 has no private copy"]);
+    let order = "small.toml --set network.sharing=none --set step.order=[\"111\",\"213\"]";
+    not_begun(&shop, order, &["`evaluation.children` asks for", "child 222 has no private copy"]);
     shop.train("run", "");
     let before = (files(&shop.path("run")), names(&shop.path("run")));
     for command in ["eval", "interfere"] {
@@ -217,7 +271,7 @@ fn a_child_that_the_space_lacks_is_refused_before_anything_is_trained() {
 fn zero_children_are_refused() {
     let shop = Workshop::new();
     not_begun(&shop, "small.toml --set step.order=[]", &["`step.order` is an empty list", "name at least one child"]);
-    not_begun(&shop, "small.toml --children=", &["the list of children is empty", "`all`, `every:N`"]);
+    not_begun(&shop, "small.toml --children=", &["the list of children is empty", "`all`, `every:N`, `sample:N`"]);
     not_begun(&shop, "small.toml --set evaluation.children=", &["the list of children is empty", "zhang64"]);
     not_begun(&shop, "small.toml --set interference.children=", &["the list of children is empty", "zhang64"]);
     shop.train("run", "");
@@ -232,6 +286,15 @@ fn a_data_file_that_is_missing_truncated_or_of_another_kind_is_named() {
     not_begun(&shop, "small.toml --data idx:nowhere", &["nowhere cannot be read", "check the path"]);
     not_begun(&shop, "small.toml --data cifar10:nowhere", &["nowhere cannot be read", "check the path"]);
     not_begun(&shop, "small.toml --data idx:small.toml", &["small.toml", "no folder"]);
+    let cifar10 = [
+        "error: cifar-10-batches-bin cannot be read",
+        "name the data set with --data cifar10:PATH",
+        "download one with `crosstalk data fetch cifar10 --to cifar-10-batches-bin`",
+    ];
+    not_begun(&shop, "paper", &cifar10);
+    let fashion =
+        ["error: fashion-mnist cannot be read", "--data idx:FOLDER", "data fetch fashion-mnist --to fashion-mnist`"];
+    not_begun(&shop, "fashion", &fashion);
     std::fs::create_dir(shop.path("idx")).expect("a folder");
     not_begun(&shop, "small.toml --data idx:idx", &["idx has no train-images-idx3-ubyte"]);
     let (images, labels) = (shop.path("idx/train-images-idx3-ubyte"), shop.path("idx/train-labels-idx1-ubyte"));
@@ -296,9 +359,9 @@ fn a_checkpoint_that_is_truncated_or_changed_is_named() {
         );
     }
     refused(&shop, "eval run --device reference", &["replica-0.safetensors", "was changed or is damaged"]);
-    refused(&shop, "eval small.toml", &["small.toml is truncated or not a .safetensors file"]);
+    refused(&shop, "eval small.toml", &["error: small.toml is no .safetensors file; name one"]);
     refused(&shop, "eval nowhere", &["cannot read nowhere", "check the path"]);
-    refused(&shop, "weights inspect small.toml", &["small.toml is truncated or not a .safetensors file"]);
+    refused(&shop, "weights inspect small.toml", &["error: small.toml is no .safetensors file; name one"]);
 }
 
 #[test]
@@ -349,6 +412,28 @@ fn an_existing_run_folder_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_replica_that_the_run_lacks_is_refused_with_how_many_it_has() {
+    let shop = Workshop::new();
+    shop.train("run", "--set replicas=2");
+    for command in ["eval", "interfere"] {
+        let told = ["run/checkpoints/step-00000012: has no replica 3; it has 2, counted from 0"];
+        refused(&shop, &format!("{command} run --replica 3"), &told);
+    }
+}
+
+#[test]
+fn results_are_not_written_into_a_file() {
+    let shop = Workshop::new();
+    shop.train("run", "");
+    let interfere = "interfere run --children every:2 --out";
+    refused(&shop, &format!("{interfere} small.toml"), &["--out small.toml: small.toml is a file; name a folder"]);
+    let below = ["--out small.toml/deep/down: small.toml is a file; name a folder"];
+    refused(&shop, &format!("{interfere} small.toml/deep/down"), &below);
+    shop.run(&format!("{interfere} new/deep/down"));
+    assert!(shop.path("new/deep/down/interference").is_dir());
+}
+
+#[test]
 fn more_classes_than_the_head_has_are_refused() {
     let shop = Workshop::new();
     not_begun(&shop, "small.toml --set network.classes=5", &["10 classes", "network.classes = 5", "raise it"]);
@@ -394,13 +479,69 @@ fn a_full_disk_stops_the_run_and_its_last_checkpoint_resumes() {
                 --set checkpoint.every_steps=50";
     let arguments = format!("train small.toml --out stopped {long}");
     let output = with_small_files(&shop, 600, &arguments);
-    assert_sentence(&arguments, &output, &["the run in stopped stopped", "size limit", "steps.journal"]);
+    let told = [
+        "the run in stopped stopped: cannot write stopped/steps.journal: the file would exceed the size limit; ",
+        "raise it (ulimit -f) and try again with `crosstalk train --resume stopped`",
+    ];
+    assert_sentence(&arguments, &output, &told);
     let before: Vec<StepRecord> = Journal::read(&shop.path("stopped/steps.journal")).expect("a journal");
     assert!(before.iter().map(|row| row.step).eq(0..before.len() as u64));
     shop.run("train --resume stopped");
     let (resumed, whole) = (shop.recorded("stopped"), shop.train("whole", long));
     assert_eq!(resumed, whole);
     assert_eq!(resumed.steps[..before.len()], before);
+}
+
+/// Runs a shell script in a workshop where `disk` is a file system of so many KiB of its own; `None` where the system does not let
+/// an ordinary user have one.
+#[cfg(target_os = "linux")]
+fn on_a_small_disk(shop: &Workshop, kibibytes: u32, script: &str) -> Option<Output> {
+    let shell = |script: &str| {
+        let mount = format!("mkdir -p disk && mount -t tmpfs -o size={kibibytes}k tmpfs disk && {{ {script}\n}}");
+        let mut command = std::process::Command::new("unshare");
+        command.current_dir(shop.path("")).args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount]);
+        command.arg(env!("CARGO_BIN_EXE_crosstalk")).output()
+    };
+    shell("true").ok().filter(|output| output.status.success())?;
+    Some(shell(script).expect("the shell starts"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_without_room_stops_the_run_and_names_what_goes_on_with_it() {
+    // The first to find no room: a journal that grows, or a checkpoint.
+    let small = "--set network.channels=1 --set network.cells=1 --set data.batch=2 --set evaluation.at_end=false \
+                 --set evaluation.every_steps=9000";
+    for (kibibytes, options, file) in [
+        (200, format!("{small} --set steps=5000 --set checkpoint.every_steps=9000"), "steps.journal"),
+        (300, "--set checkpoint.every_steps=1 --set checkpoint.keep_all=true".to_owned(), "replica-0.safetensors"),
+    ] {
+        let shop = Workshop::new();
+        let begun = format!("\"$0\" train small.toml --out disk/run {options}; test $? -eq 1 || exit 3");
+        let more = "mount -o remount,size=100m disk && \"$0\" train --resume disk/run && cp -r disk/run kept";
+        let Some(output) = on_a_small_disk(&shop, kibibytes, &format!("{begun}\n{more}")) else {
+            eprintln!("not tested: this system gives users no file system of their own");
+            return;
+        };
+        let error = String::from_utf8(output.stderr).expect("text");
+        assert!(output.status.success(), "{error}");
+        assert!(error.starts_with("error: the run in disk/run stopped: cannot write disk/run/"), "{error}");
+        assert!(error.contains(file) && error.lines().count() == 1, "{error}");
+        let way_out = "the disk is full; free some space and try again with `crosstalk train --resume disk/run`\n";
+        assert!(error.ends_with(way_out), "{error}");
+        assert_eq!(shop.recorded("kept"), shop.train("whole", &options));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_finds_no_room_to_begin_leaves_no_folder() {
+    let shop = Workshop::new();
+    let script = "\"$0\" train small.toml --out disk/run; test $? -eq 1 && test ! -e disk/run";
+    if let Some(output) = on_a_small_disk(&shop, 8, script) {
+        let error = String::from_utf8(output.stderr).expect("text");
+        assert!(output.status.success() && error.ends_with("free some space and try again\n"), "{error}");
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::command::Workshop;
+use common::command::{Workshop, rows};
+use crosstalk::records::InterferenceRecord;
 use crosstalk::tensors::TensorFile;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -287,6 +289,23 @@ fn help_is_there_for_every_subcommand() {
 }
 
 #[test]
+fn children_that_are_trained_are_those_that_are_evaluated_and_measured() {
+    let shop = Workshop::new();
+    for sharing in ["all", "none"] {
+        let name = format!("run-{sharing}");
+        let options = format!("--children 213,111,444 --set network.sharing={sharing} --set replicas=2");
+        let printed =
+            shop.run(&format!("train quick --steps 3 --set evaluation.norm=[\"batch\"] --out {name} {options}"));
+        let evaluated: BTreeSet<String> = shop.recorded(&name).accuracy.into_iter().map(|row| row.child).collect();
+        assert_eq!(evaluated, ["111", "213", "444"].map(str::to_owned).into(), "{printed}");
+        let measured: Vec<InterferenceRecord> = rows(&shop.path(&format!("{name}/interference/end.parquet")));
+        assert_eq!(measured.len(), 3 * 3 * (3 + 1));
+        let replica = format!("measured in replica 0 alone; `crosstalk interfere {name} --replica 1` measures another");
+        assert!(printed.contains(&replica), "{printed}");
+    }
+}
+
+#[test]
 fn a_child_alone_is_trained_and_evaluated_and_nothing_else_moves() {
     let shop = Workshop::new();
     let arguments = "--steps 4 --set evaluation.every_steps=2 --child 213";
@@ -313,6 +332,31 @@ fn a_child_alone_is_trained_and_evaluated_and_nothing_else_moves() {
         !moved.is_empty() && moved.iter().all(|name| name.contains("._ops.1.")),
         "edge 0->1 takes candidate 2: {moved:?}"
     );
+}
+
+#[test]
+fn the_standalone_recipe_of_nasbench201_learns_and_tracks_the_normalizations_of_its_cells() {
+    let shop = Workshop::new();
+    let child = "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|";
+    let run = |options: &str| {
+        shop.run(&format!(
+            "train nasbench201-standalone --data digits --set data.mean=[0.3] --set data.std=[0.4] --set data.validation=held_out \
+             --set data.batch=16 --set network.cells=1 --set network.channels=8 --steps 2 --child {child} {options}"
+        ));
+    };
+    run("--out alone");
+    let tensors =
+        TensorFile::read(&shop.path("alone/checkpoints/step-00000002/replica-0.safetensors")).expect("weights").tensors;
+    let of_cell = |what: &str| format!("cells.0.edges.1<-0.2.op.2.{what}");
+    for (what, initial) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
+        assert!(tensors[&of_cell(what)].values.iter_f64().any(|value| value != initial), "{what} did not move");
+    }
+    run(
+        "--out as-searched --set network.affine=false --set network.track_running_stats=false --set evaluation.norm=[\"batch\"]",
+    );
+    let searched = shop.path("as-searched/checkpoints/step-00000002/replica-0.safetensors");
+    let tensors = TensorFile::read(&searched).expect("weights").tensors;
+    assert!(!tensors.contains_key(&of_cell("weight")) && !tensors.contains_key(&of_cell("running_mean")));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The heat map of an interference matrix is plain, deterministic SVG.
 
-use crosstalk::report::{HeatMap, ReportError, heat_map};
+use crosstalk::report::{HeatMap, ReportError, heat_map, heat_maps};
 use std::fs;
 
 /// The shape of an interference matrix: a step helps its own child most, and others by what they share; a last row for the zero gradient.
@@ -97,6 +97,29 @@ fn a_value_that_is_not_finite_is_gray_and_does_not_stretch_the_scale() {
     let svg = drawn(&map);
     assert_eq!(svg.matches("#B0B0B0").count(), 2);
     assert!(svg.contains("#67001F") && svg.contains("#053061"));
+}
+
+#[test]
+fn maps_side_by_side_keep_what_each_would_have_alone() {
+    let (loss, accuracy) = (interference(3, true, 0.02), interference(3, true, 4.0));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("maps.svg");
+    heat_maps(&path, &[loss.clone(), accuracy.clone()]).unwrap();
+    let both = fs::read_to_string(&path).unwrap();
+    let [alone, beside] = [drawn(&loss), drawn(&accuracy)];
+    assert_eq!(texts(&both), [texts(&alone), texts(&beside)].concat());
+    let width = |svg: &str| -> i32 {
+        let width = svg.split_once("width=\"").and_then(|(_, after)| after.split_once('"')).expect("a width").0;
+        width.parse().expect("a number")
+    };
+    assert_eq!(width(&both), width(&alone) + width(&beside));
+    // The first is drawn where it would be alone, the second to the right of it.
+    let positions = |svg: &str| -> Vec<i32> {
+        let after = svg.split("<text x=\"").skip(1).filter_map(|text| text.split_once('"'));
+        after.map(|(x, _)| x.parse().expect("a number")).collect()
+    };
+    let moved = positions(&beside).into_iter().map(|x| x + width(&alone));
+    assert_eq!(positions(&both), positions(&alone).into_iter().chain(moved).collect::<Vec<_>>());
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use common::command::{Workshop, rows};
 use crosstalk::backend::cpu::Cpu;
+use crosstalk::backend::host::update;
 use crosstalk::records::{AccuracyRecord, InterferenceRecord};
 use crosstalk::simd::Level;
 use crosstalk::study::{Measure, measure};
@@ -124,7 +125,7 @@ fn trained(unsampled: &str) -> Trainer<Cpu> {
 }
 
 fn changes(trainer: &mut Trainer<Cpu>) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
-    let children = trainer.setup.children(&CHILDREN.join(",")).expect("children");
+    let children = trainer.setup.children("children", &CHILDREN.join(",")).expect("children");
     let evaluator = Evaluator::new(&trainer.setup, children);
     let before = trainer.hash();
     let matrix = measure(trainer, 0, &evaluator, &[NormRegime::Running], &mut |_| {}).expect("a matrix");
@@ -138,7 +139,7 @@ fn the_zero_row_is_a_step_with_gradient_zero_that_leaves_the_buffers() {
     let rate = trainer.last_rate.expect("a rate");
     let setup = trainer.setup.clone();
     let sgd = setup.config.optimizer.sgd();
-    let evaluator = Evaluator::new(&setup, setup.children(&CHILDREN.join(",")).expect("children"));
+    let evaluator = Evaluator::new(&setup, setup.children("children", &CHILDREN.join(",")).expect("children"));
     let (losses, _) = changes(&mut trainer);
 
     // A gradient of zero for every parameter that has had one.
@@ -152,7 +153,7 @@ fn the_zero_row_is_a_step_with_gradient_zero_that_leaves_the_buffers() {
         }
     }
     assert!(!gradients.is_empty());
-    sgd.update(&setup.model, &mut state, gradients, rate);
+    update(&sgd, &setup.model, &mut state, gradients, rate);
     let evaluate = |state| evaluator.evaluate(&trainer.host, state, NormRegime::Running, replica.data_seed);
     let by_hand: Vec<f64> = evaluate(&state)
         .iter()

@@ -123,6 +123,79 @@ fn a_space_joins_children_by_what_they_are_and_says_where_one_does_not_parse() {
     assert!(shop.refused("metrics --truth t.csv --predicted p.csv --space zhang65").contains("zhang65"));
 }
 
+/// Four children of nasbench201: all edges are `none` but the one from input to output, which takes candidates 0 to 3.
+const NASBENCH201: [&str; 4] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"];
+
+fn nasbench201_string(candidate: &str) -> String {
+    format!("|none~0|+|none~0|none~1|+|{candidate}~0|none~1|none~2|")
+}
+
+#[test]
+fn children_of_nasbench201_are_joined_in_any_notation() {
+    let strings: String = (0..4).map(|i| format!("{},{i}\n", nasbench201_string(NASBENCH201[i]))).collect();
+    // Base 5, the fourth of six edges; and NASLib's order and numbers of candidates.
+    let indices: String = (0..4).map(|i| format!("{},{i}\n", i * 25)).collect();
+    let naslib: String = [1, 0, 3, 2].iter().enumerate().map(|(i, k)| format!("\"[1,1,{k},1,1,1]\",{i}\n")).collect();
+    let table = |rows: &str| format!("arch,accuracy\n{rows}");
+    let shop = workshop(&[("s.csv", &table(&strings)), ("i.csv", &table(&indices)), ("n.csv", &table(&naslib))]);
+    for other in ["i.csv", "n.csv"] {
+        let report = json(&shop, &format!("--truth s.csv --predicted {other} --space nasbench201 --child arch"));
+        assert_eq!(report["results"][0]["children"], 4, "{other}");
+        assert_eq!(value(&report, "tau"), Some(1.0), "{other}");
+    }
+}
+
+#[test]
+fn a_second_measurement_of_the_truth_gives_the_ceiling() {
+    let second = "child,accuracy\n111,0.1\n112,0.3\n113,0.2\n114,0.4\n";
+    let shop = workshop(&[
+        ("t.csv", TRUTH),
+        ("p.csv", PREDICTED),
+        ("s.csv", second),
+        ("other.csv", "child,accuracy\n444,1\n"),
+    ]);
+    let report = json(&shop, "--truth t.csv --predicted p.csv --second-truth s.csv");
+    let results = &report["results"][0];
+    let ceiling = results["noise_ceiling"]["run_with_others"].as_f64().expect("a ceiling");
+    assert!((ceiling - 4.0 / 6.0).abs() < 1e-12, "{ceiling}");
+    assert_eq!(report["second_truth"]["file"], "s.csv");
+    let share = results["measures"]["tau"]["share_of_ceiling"].as_f64().expect("a share");
+    assert!((share - 1.0).abs() < 1e-12, "{share}");
+    let printed = shop.run("metrics --truth t.csv --predicted p.csv --second-truth s.csv");
+    assert!(printed.contains("second measurement in s.csv, `accuracy`, of 4 children: tau 0.6667"), "{printed}");
+    let error = shop.refused("metrics --truth t.csv --predicted p.csv --second-truth other.csv");
+    assert!(error.contains("none of the joined children is in other.csv"), "{error}");
+    let runs = "child,run,accuracy\n111,0,1\n112,0,2\n111,1,1\n112,1,2\n";
+    let error = refused(runs, PREDICTED, "--second-truth t.csv");
+    assert!(error.contains("t.csv holds 2 stand-alone runs"), "{error}");
+}
+
+#[test]
+fn what_a_prediction_favours_is_told_by_candidate_and_by_cost() {
+    // On that edge the truth has 3x3 > 1x1 > skip > none; the prediction has it the other way round, but for a tie of 1x1 and skip.
+    let rows = |values: [&str; 4]| -> String {
+        (0..4).map(|i| format!("{},{}\n", nasbench201_string(NASBENCH201[i]), values[i])).collect()
+    };
+    let table = |values| format!("arch,accuracy\n{}", rows(values));
+    let (truth, predicted) = (table(["1", "2", "3", "4"]), table(["9", "5", "5", "1"]));
+    let shop = workshop(&[("t.csv", &truth), ("p.csv", &predicted)]);
+    let report = json(&shop, "--truth t.csv --predicted p.csv --space nasbench201");
+    let bias = &report["results"][0]["bias"];
+    let pairs = bias["by_candidates"].as_array().expect("pairs");
+    assert_eq!(pairs.len(), 6);
+    let shares = |first: &str, second: &str| {
+        let pair = pairs.iter().find(|pair| pair["candidate"] == first && pair["other"] == second).expect("a pair");
+        assert_eq!(pair["pairs"], 1);
+        [&pair["better_by_truth"], &pair["better_by_prediction"]].map(|share| share.as_f64().expect("a share"))
+    };
+    assert_eq!(shares("none", "nor_conv_3x3"), [0.0, 1.0]);
+    assert_eq!(shares("skip_connect", "nor_conv_1x1"), [0.0, 0.5]);
+    // Ranks too high by 3, 0.5, -0.5 and -3, against costs that rise.
+    let complexity = bias["complexity"].as_f64().expect("defined");
+    assert!((complexity + 1.0).abs() < 1e-12, "{complexity}");
+    assert_eq!(json(&shop, "--truth t.csv --predicted p.csv")["results"][0]["bias"], Value::Null);
+}
+
 #[test]
 fn tables_without_a_common_child_are_refused_with_examples() {
     let error = refused(TRUTH, "child,accuracy\na,1\nb,2\n", "");

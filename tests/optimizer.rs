@@ -4,7 +4,7 @@ mod common;
 
 use common::{mini_batch, model, zhang64};
 use crosstalk::backend::MiniBatch;
-use crosstalk::backend::host::{Architecture, Host, Reduce, ReplicaStep};
+use crosstalk::backend::host::{Architecture, Host, Reduce, ReplicaStep, update};
 use crosstalk::backend::reference::Reference;
 use crosstalk::network::{Model, Sharing, State};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
@@ -165,7 +165,7 @@ fn a_gradient_below_the_limit_is_not_clipped() {
     let step = |clip_norm| {
         let mut state = State::initial(&trial.model, 3);
         let (_, gradients) = trial.host.gradients(&trial.model, &state, &Child(CHILDREN[0].to_vec()), trial.batch(0));
-        Sgd { clip_norm, ..PLAIN }.update(&trial.model, &mut state, gradients, 0.1);
+        update(&Sgd { clip_norm, ..PLAIN }, &trial.model, &mut state, gradients, 0.1);
         state.hash(&trial.model)
     };
     assert_eq!(step(Some(1e6)), step(None));

@@ -298,13 +298,13 @@ fn evaluate<E: Executor>(
             for images in [0..3, 1..case.labels.len()] {
                 let pixels = &case.images[images.start * image..images.end * image];
                 let batch = MiniBatch { images: pixels, labels: &case.labels[images] };
-                host.recalibrate(&plan, &case.state, batch, 2, &mut recalibrated);
+                host.recalibrate(&plan, &case.state, batch, 2, &mut recalibrated, &mut || {});
             }
             EvaluationRegime::Recalibrated(&recalibrated)
         }
     };
     let mut results = vec![ChildEvaluation::default(); children.len()];
-    host.evaluate(&plan, &case.state, case.batch(), regime, &mut results);
+    host.evaluate(&plan, &case.state, case.batch(), regime, &mut results, &mut || {});
     results
 }
 

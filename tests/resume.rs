@@ -8,13 +8,15 @@ use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
 use crosstalk::tensors::TensorFile;
 use crosstalk::train::newest_checkpoint;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Long enough that a kill lands between its steps, evaluations and checkpoints.
 const LONG: &str = "--set steps=120 --set replicas=2 --set checkpoint.every_steps=3 --set evaluation.every_steps=7 \
-                    --set evaluation.children=every:2";
+                    --set evaluation.children=every:2 --set interference.children=every:2";
 
 /// Starts the program, lets it live so long, and kills it. Returns whether it was killed before it ended.
 fn killed_after(shop: &Workshop, arguments: &str, life: Duration) -> bool {
@@ -67,6 +69,13 @@ fn assert_same(found: &Recorded, whole: &Recorded) {
     assert_eq!(found.alphas, whole.alphas);
 }
 
+/// The measurement at the end, and the pictures of it.
+fn measured(folder: &Path) -> (Vec<InterferenceRecord>, BTreeMap<OsString, Vec<u8>>) {
+    let entries = std::fs::read_dir(folder.join("plots")).expect("a folder").map(|entry| entry.expect("an entry"));
+    let pictures = entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).expect("a file"))).collect();
+    (common::command::rows(&folder.join("interference/end.parquet")), pictures)
+}
+
 /// Nothing but what a run leaves: no journal, no unfinished file, one checkpoint.
 fn assert_tidy(folder: &Path) {
     let names = |folder: &Path| -> Vec<String> {
@@ -77,6 +86,9 @@ fn assert_tidy(folder: &Path) {
         assert!(!name.ends_with(".journal") && !name.ends_with(".partial"), "{name} is left");
     }
     assert_eq!(names(&folder.join("checkpoints")).len(), 1);
+    if let Ok(results) = std::fs::read_dir(folder.join("interference")) {
+        assert_eq!(results.count(), 1, "the measurement was written twice, or an unfinished one is left");
+    }
 }
 
 #[test]
@@ -89,9 +101,47 @@ fn a_run_killed_at_random_ends_with_the_same_bits() {
         let name = format!("killed-{seed}");
         kills += killed_again_and_again(&shop, &name, options, seed, 12);
         assert_same(&shop.recorded(&name), &whole);
+        assert_eq!(measured(&shop.path(&name)), measured(&shop.path(&format!("whole-{seed}"))));
         assert_tidy(&shop.path(&name));
     }
     assert!(kills >= 8, "only {kills} kills: the run is too short for this test");
+}
+
+#[test]
+fn a_run_killed_at_random_after_its_last_step_measures_the_same() {
+    let shop = Workshop::new();
+    let options = "--set interference.children=every:12 --set interference.norm=[\"batch\",\"recalibrated\"]";
+    let whole = shop.train("whole", options);
+    let mut stream = Stream::new(5, Purpose::Children, 0, 0);
+    // From the last checkpoint to the end of the process.
+    let trained = |name: &str| shop.path(name).join("checkpoints/step-00000012").exists();
+    let mut killed_before_the_end = 0;
+    for round in 0..4 {
+        let name = format!("killed-{round}");
+        let mut arguments = format!("train small.toml --out {name} {options}");
+        for _ in 0..6 {
+            let mut process = shop.command(&arguments).spawn().expect("the program starts");
+            while !trained(&name) && process.try_wait().expect("a child process").is_none() {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            std::thread::sleep(Duration::from_micros(u64::from(stream.bounded(60_000))));
+            process.kill().expect("a child process");
+            process.wait().expect("a child process");
+            assert!(trained(&name), "the run ended before it was trained");
+            if shop.path(&name).join("result.toml").exists() {
+                break;
+            }
+            killed_before_the_end += 1;
+            arguments = format!("train --resume {name}");
+        }
+        if !shop.path(&name).join("result.toml").exists() {
+            shop.run(&arguments);
+        }
+        assert_same(&shop.recorded(&name), &whole);
+        assert_eq!(measured(&shop.path(&name)), measured(&shop.path("whole")));
+        assert_tidy(&shop.path(&name));
+    }
+    assert!(killed_before_the_end >= 4, "only {killed_before_the_end} kills: the end is too short for this test");
 }
 
 /// A run in `stopped`, killed once it has a checkpoint after its first step, and the same run in `whole`.
@@ -213,9 +263,6 @@ fn a_run_killed_while_it_finishes_finishes_again() {
     let shop = Workshop::new();
     let options = "--set interference.children=every:2";
     let whole = shop.train("whole", options);
-    let measured = |name: &str| -> Vec<InterferenceRecord> {
-        common::command::rows(&shop.path(name).join("interference/end.parquet"))
-    };
     // Killed after: both Parquet files; the first; the first file but not the removal of its journal; the measurement.
     for stage in 0..4 {
         let name = format!("stage-{stage}");
@@ -238,9 +285,7 @@ fn a_run_killed_while_it_finishes_finishes_again() {
         }
         shop.run(&format!("train --resume {name}"));
         assert_same(&shop.recorded(&name), &whole);
-        assert_eq!(measured(&name), measured("whole"));
-        let files = std::fs::read_dir(folder.join("interference")).expect("a folder").count();
-        assert_eq!(files, 1, "the measurement was written twice");
+        assert_eq!(measured(&folder), measured(&shop.path("whole")));
         assert_tidy(&folder);
     }
 }

@@ -129,19 +129,37 @@ fn every_spreads_over_a_huge_space_and_includes_both_ends() {
 }
 
 #[test]
+fn a_list_of_a_sample_is_uniform_without_repetition_and_always_the_same() {
+    let space = Space::built_in("nasbench201").unwrap();
+    let children = space.parse_children("sample:2000").unwrap();
+    assert!(children.len() == 2000 && children.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(space.parse_children("sample:2000").unwrap(), children);
+    let fewer = space.parse_children("sample:500").unwrap();
+    assert!(fewer.len() == 500 && fewer.iter().all(|child| children.binary_search(child).is_ok()));
+    // Every candidate on every edge about 400 times: within five standard deviations of a binomial.
+    for edge in 0..6 {
+        for candidate in 0..5 {
+            let count = children.iter().filter(|child| child.0[edge] == candidate).count();
+            assert!((400 - 90..=400 + 90).contains(&count), "candidate {candidate} on edge {edge}: {count} times");
+        }
+    }
+    assert_eq!(zhang64().parse_children("sample:64").unwrap(), zhang64().enumerate().collect::<Vec<_>>());
+}
+
+#[test]
 fn bad_lists_say_what_is_wrong() {
     let space = zhang64();
     let sentence = |text: &str| space.parse_children(text).unwrap_err().to_string();
     assert_eq!(
         sentence(" "),
-        "the list of children is empty: write `all`, `every:N` or children of zhang64 separated by commas, as in `123`"
+        "the list of children is empty: write `all`, `every:N`, `sample:N` or children of zhang64 separated by commas, as in `123`"
     );
     assert_eq!(
         sentence("111,222,111"),
         "the child `111` stands twice in the list, at places 1 and 3: name every child once"
     );
-    for text in ["every:0", "every:65", "every:", "every:x", "every:-1"] {
-        assert!(sentence(text).ends_with("write `every:N` with N from 1 to 64"), "{text}");
+    for text in ["every:0", "every:65", "every:", "every:x", "every:-1", "sample:0", "sample:65", "sample:"] {
+        assert!(sentence(text).ends_with("choose one from 1 to 64"), "{text}");
     }
     assert!(sentence("111,,222").contains("the child `` has 0 digits"));
     let huge = fixture("darts").parse_children("all").unwrap_err().to_string();

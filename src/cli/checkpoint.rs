@@ -1,6 +1,7 @@
 //! What subcommands that start from a checkpoint share: its arguments, a trainer that stands there, and where results go.
 
 use crate::backend::Executor;
+use crate::files::FileError;
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Setup, Trainer};
 use clap::Args;
@@ -57,7 +58,16 @@ pub fn free_file(folder: &Path, step: u64, extension: &str) -> anyhow::Result<Pa
 }
 
 /// Makes a folder unless it is there.
-pub fn make_folder(folder: &Path) -> anyhow::Result<&Path> {
-    std::fs::create_dir_all(folder).map_err(|cause| anyhow::anyhow!("cannot create {}: {cause}", folder.display()))?;
+pub fn make_folder(folder: &Path) -> Result<&Path, FileError> {
+    std::fs::create_dir_all(folder).map_err(|cause| FileError::new("create", folder, cause))?;
     Ok(folder)
+}
+
+/// Checks that a folder is there or can be made, as far as the path tells: what cannot be written is told before the work.
+pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    let file = folder.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir());
+    match file {
+        Some(file) => anyhow::bail!("--out {}: {} is a file; name a folder", folder.display(), file.display()),
+        None => Ok(()),
+    }
 }

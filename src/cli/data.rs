@@ -1,6 +1,7 @@
 //! `crosstalk data`: what data sets there are, and what is in one.
 
 mod fetch;
+pub mod missing;
 
 use std::fmt::Write as _;
 

@@ -2,6 +2,7 @@
 
 use super::checkpoint::{CheckpointArguments, free_file, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
+use super::progress::bar;
 use super::results::ranking;
 use crate::backend::Executor;
 use crate::records::{AccuracyRecord, write_parquet};
@@ -17,7 +18,7 @@ use std::time::Instant;
 pub struct EvalArguments {
     #[command(flatten)]
     checkpoint: CheckpointArguments,
-    /// Children: `all`, `every:N`, a list with commas, or of a search `derived`, the child that it makes.
+    /// Children: `all`, `every:N`, `sample:N`, a list with commas, or of a search `derived`, the child that it makes.
     #[arg(long, default_value = "all")]
     children: String,
     /// Parquet file for the results, which must not exist; `evaluations/step-N.parquet` in the run folder unless given.
@@ -68,16 +69,19 @@ impl DeviceTask for Eval {
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
         let trainer = trainer_at(&self.checkpoint, executor)?;
         let setup = &trainer.setup;
-        let evaluator = Evaluator::new(setup, trainer.children(0, &self.children)?);
+        let evaluator = Evaluator::new(setup, trainer.children(0, "--children", &self.children)?);
         trainer.check_memory(&Workload::evaluation(&evaluator, &self.norms))?;
         let replica = &trainer.replicas[0];
         let mut rows = Vec::new();
+        let progress = bar(self.norms.iter().map(|norm| evaluator.passes(*norm)).sum(), "passes over a mini-batch");
         let started = Instant::now();
         for norm in &self.norms {
-            let results = evaluator.evaluate(&trainer.host, &replica.state, *norm, replica.data_seed);
+            let (host, seed) = (&trainer.host, replica.data_seed);
+            let results = evaluator.evaluate_observed(host, &replica.state, *norm, seed, &mut || progress.inc(1));
             rows.extend(evaluator.records(trainer.step, self.checkpoint.replica, *norm, &results));
         }
         let seconds = started.elapsed().as_secs_f64();
+        progress.finish_and_clear();
         let evaluated: u64 = rows.iter().map(|row: &AccuracyRecord| u64::from(row.images)).sum();
         println!(
             "Evaluated {} children in {seconds:.2} s: {:.0} images/s (images times children and regimes)\n",

@@ -1,11 +1,13 @@
 //! `crosstalk interfere`.
 
-use super::checkpoint::{CheckpointArguments, free_file, make_folder, run_folder, trainer_at};
+mod picture;
+
+use super::checkpoint::{CheckpointArguments, check_folder, free_file, make_folder, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
 use super::progress::bar;
 use crate::backend::Executor;
 use crate::records::write_parquet;
-use crate::report::{HeatMap, Table, heat_map};
+use crate::report::Table;
 use crate::study::{Interference, Measure, measure};
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Evaluator, Trainer, Workload};
@@ -20,7 +22,7 @@ const MOST_PRINTED: usize = 16;
 pub struct InterfereArguments {
     #[command(flatten)]
     checkpoint: CheckpointArguments,
-    /// Children: `all`, `every:N` or a list with commas.
+    /// Children: `all`, `every:N`, `sample:N` or a list with commas.
     #[arg(long, default_value = "every:16")]
     children: String,
     /// Folder for the results; the run folder unless given.
@@ -33,7 +35,10 @@ pub struct InterfereArguments {
 pub fn run(arguments: InterfereArguments) -> anyhow::Result<ExitCode> {
     let (checkpoint, norms) = arguments.checkpoint.read()?;
     let folder = match arguments.out {
-        Some(path) => path,
+        Some(path) => {
+            check_folder(&path)?;
+            path
+        }
         None => run_folder(&checkpoint.path)?.to_owned(),
     };
     let InterfereArguments { children, device, .. } = arguments;
@@ -84,7 +89,7 @@ pub enum ResultFile {
 /// Measures the trainer's first replica; prints matrix and summary; writes `interference/*.parquet` and `plots/*.svg`.
 pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurement) -> anyhow::Result<()> {
     let setup = trainer.setup.clone();
-    let evaluator = Evaluator::new(&setup, setup.children(what.children)?);
+    let evaluator = Evaluator::new(&setup, setup.children("--children", what.children)?);
     let norms = if what.norms.is_empty() { &setup.config.evaluation.norm } else { what.norms };
     trainer.check_memory(&Workload::interference(trainer, &evaluator, norms))?;
     let progress = bar(evaluator.children.len() as u64, "children stepped");
@@ -109,7 +114,7 @@ pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurem
             print_matrix(&interference, index, &names);
         }
         print_summary(&interference, index);
-        written.extend(draw(&plots, &stem, &interference, index, &names)?);
+        written.extend(picture::draw(&plots, &stem, &interference, index, &names)?);
     }
     println!();
     written.iter().for_each(|path| println!("Stored in {}", path.display()));
@@ -119,7 +124,7 @@ pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurem
 fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
     let (regime, _, _) = &interference.norms[norm];
     println!(
-        "\nInterference at step {} under {} statistics: change of the loss x 1000 of the child in the column after a step on the child in the row",
+        "\nInterference at step {} under {} statistics: change of the child in the column after a step on the child in the row",
         interference.step,
         regime.name()
     );
@@ -127,12 +132,19 @@ fn print_matrix(interference: &Interference, norm: usize, names: &[String]) {
         println!("({} children: see the files)", names.len());
         return;
     }
-    let mut table = Table::new(std::iter::once(String::new()).chain(names.iter().cloned()));
-    for (row, changes) in interference.changes(norm, Measure::Loss).iter().enumerate() {
-        let label = names.get(row).cloned().unwrap_or_else(|| "zero gradient".to_owned());
-        table.row(std::iter::once(label).chain(changes.iter().map(|change| format!("{:+.1}", 1e3 * change))));
+    for (quantity, measure, unit, decimals) in
+        [("loss x 1000", Measure::Loss, 1e3, 1), ("accuracy points", Measure::Accuracy, 1e2, 2)]
+    {
+        let mut table = Table::new(std::iter::once(quantity.to_owned()).chain(names.iter().cloned()));
+        for (row, changes) in interference.changes(norm, measure).iter().enumerate() {
+            let label = names.get(row).cloned().unwrap_or_else(|| "zero gradient".to_owned());
+            table.row(
+                std::iter::once(label).chain(changes.iter().map(|change| format!("{:+.decimals$}", unit * change))),
+            );
+        }
+        println!();
+        print!("{table}");
     }
-    print!("{table}");
 }
 
 fn print_summary(interference: &Interference, norm: usize) {
@@ -154,49 +166,4 @@ fn print_summary(interference: &Interference, norm: usize) {
         ]);
     }
     print!("{table}");
-}
-
-/// Draws the matrix as it is, and less the step with gradient zero.
-fn draw(
-    folder: &Path,
-    stem: &str,
-    interference: &Interference,
-    norm: usize,
-    names: &[String],
-) -> anyhow::Result<[PathBuf; 2]> {
-    let (regime, evaluated, _) = &interference.norms[norm];
-    let images = evaluated.first().map_or(0, |child| child.images);
-    let mut rows = names.to_vec();
-    rows.push("zero gradient".to_owned());
-    let whole = HeatMap {
-        title: "Interference: what a step on one child does to the others".to_owned(),
-        subtitle: format!(
-            "step {}, learning rate {:.3e}, mini-batch {}, {} statistics, {images} evaluation images",
-            interference.step,
-            interference.learning_rate,
-            interference.mini_batch,
-            regime.name()
-        ),
-        row_axis: "child that stepped".to_owned(),
-        column_axis: "evaluated child".to_owned(),
-        row_labels: rows,
-        column_labels: names.to_vec(),
-        values: interference.changes(norm, Measure::Loss),
-        value_label: "change of the loss (nats an image)".to_owned(),
-        last_row_apart: true,
-        ..HeatMap::default()
-    };
-    let beyond = HeatMap {
-        title: "Interference beyond momentum and weight decay".to_owned(),
-        row_labels: names.to_vec(),
-        values: interference.changes_beyond_zero(norm, Measure::Loss),
-        value_label: "change of the loss less that of a step with gradient zero (nats an image)".to_owned(),
-        last_row_apart: false,
-        ..whole.clone()
-    };
-    let path = |kind: &str| folder.join(format!("interference-{stem}-{}{kind}.svg", regime.name()));
-    let paths = [path(""), path("-beyond-zero")];
-    heat_map(&paths[0], &whole)?;
-    heat_map(&paths[1], &beyond)?;
-    Ok(paths)
 }

@@ -12,12 +12,16 @@ mod metrics;
 mod progress;
 mod replay;
 mod results;
+mod resumable;
 mod run;
 mod search;
 mod space;
 mod train;
+mod trained_children;
+mod usage;
 mod weights;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
@@ -55,7 +59,16 @@ enum Command {
 /// Parses the arguments, runs the subcommand, prints its error.
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).init();
-    let done = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = writeln!(std::io::stderr(), "{}", usage::sentence(&error));
+            return ExitCode::from(error.exit_code() as u8);
+        }
+        // Help and version, asked for or in place of a missing subcommand.
+        Err(text) => text.exit(),
+    };
+    let done = match arguments.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Search(arguments) => search::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),

@@ -1,9 +1,11 @@
 //! What `crosstalk train` and `crosstalk search` share: their arguments, the run from its beginning to its end, and what it prints.
 
+use super::data::missing::with_way_out;
 use super::device::{DeviceArguments, DeviceTask};
 use super::interfere::{Measurement, ResultFile, measure_and_report};
 use super::progress::TrainingBar;
 use super::results::ranking;
+use super::resumable::stopped;
 use crate::backend::Executor;
 use crate::backend::cpu::Cpu;
 use crate::data::{DataError, Source};
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub struct RunArguments {
-    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small) or a TOML file.
+    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, nasbench201-standalone) or a TOML file.
     #[arg(required_unless_present_any = ["from", "resume"])]
     pub config: Option<String>,
     /// Data set: digits, cifar10:PATH or idx:FOLDER.
@@ -80,7 +82,12 @@ impl RunArguments {
             }
         }
         let precision = config.precision;
-        let setup = Arc::new(Setup::new(config)?);
+        let source = config.data.source.clone();
+        let setup = Setup::new(config).map_err(|error| match &self.resume {
+            Some(_) => error.into(),
+            None => with_way_out(error, &source),
+        })?;
+        let setup = Arc::new(setup);
         self.device.run(precision, Train { setup, out: self.out, resume: self.resume })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -119,8 +126,7 @@ impl DeviceTask for Train {
         let left = last - run.trainer.step;
         let folder = run.folder.clone();
         let mut bar = TrainingBar::new(left);
-        let (mut run, summary) =
-            run.train(&mut bar).with_context(|| format!("the run in {} stopped", folder.display()))?;
+        let (mut run, summary) = run.train(&mut bar).map_err(|error| stopped(error.into(), &folder))?;
         drop(bar);
         if summary.images > 0 {
             let seconds = summary.training_seconds;
@@ -149,10 +155,16 @@ impl DeviceTask for Train {
                 folder: &run.folder,
                 file: ResultFile::OfRun,
             };
-            measure_and_report(&mut run.trainer, &measurement)?;
+            if run.trainer.replicas.len() > 1 {
+                println!(
+                    "\nInterference is measured in replica 0 alone; `crosstalk interfere {} --replica 1` measures another",
+                    folder.display()
+                );
+            }
+            measure_and_report(&mut run.trainer, &measurement).map_err(|error| stopped(error, &folder))?;
         }
         let hashes = run.trainer.replica_hashes();
-        run.finish(&summary)?;
+        run.finish(&summary).map_err(|error| stopped(error.into(), &folder))?;
         if let Some(peak) = peak_bytes() {
             println!("\nPeak memory {:.1} MiB", mebibytes(peak));
         }

@@ -1,10 +1,10 @@
 //! `crosstalk train`.
 
 use super::run::RunArguments;
+use super::trained_children::{restrict_to_child, restrict_to_children};
 use crate::network::Sharing;
-use crate::space::{Child, Space};
 use crate::train::Checkpoint;
-use crate::train::config::{self, ChildOrder, ConfigError, DERIVED, RunConfig, StartConfig, StepChildren};
+use crate::train::config::{self, ChildOrder, ConfigError, RunConfig, StartConfig};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +13,8 @@ use std::process::ExitCode;
 pub struct TrainArguments {
     #[command(flatten)]
     run: RunArguments,
-    /// Train these children only, in this order: a list with commas, `all` or `every:N`.
+    /// Train these children only, in this order: a list with commas, `all`, `every:N` or `sample:N`. Where the configuration evaluates or
+    /// measures `all`, `every:N` or `sample:N` children, they are of these too, unless --set says otherwise.
     #[arg(long, conflicts_with = "resume")]
     children: Option<String>,
     /// Train and evaluate this child alone: a standalone network, whatever the configuration says of children.
@@ -30,16 +31,10 @@ pub fn run(arguments: TrainArguments) -> anyhow::Result<ExitCode> {
 fn resolve(run: &RunArguments, children: Option<&str>, child: Option<&str>) -> anyhow::Result<RunConfig> {
     let mut config = configuration(run, config::load, config::from_text)?;
     if let Some(text) = children {
-        let space = config.network.load_space()?;
-        train_only(&mut config, &space, &space.parse_children(text)?);
+        restrict_to_children(&mut config, text, &run.assignments())?;
     }
     if let Some(text) = child {
-        let space = config.network.load_space()?;
-        let child = space.parse_child(text)?;
-        config.evaluation.children = space.format_child(&child);
-        config.interference.children = None;
-        config.step.reduce = None;
-        train_only(&mut config, &space, &[child]);
+        restrict_to_child(&mut config, text)?;
     }
     Ok(config)
 }
@@ -63,18 +58,6 @@ pub fn configuration(
         }
         (None, None) => anyhow::bail!("name a preset, a TOML file, --from or --resume"),
     }
-}
-
-/// Trains these children in turns, one a step.
-fn train_only(config: &mut RunConfig, space: &Space, children: &[Child]) {
-    config.step.children = StepChildren::Cycle;
-    config.step.lanes = None;
-    config.architecture = None;
-    let names: Vec<String> = children.iter().map(|child| space.format_child(child)).collect();
-    if config.evaluation.children == DERIVED {
-        config.evaluation.children = names.join(",");
-    }
-    config.step.order = ChildOrder::List(names);
 }
 
 /// The configuration that goes on from a checkpoint, at the constant rate of its last step.

@@ -8,11 +8,13 @@ use super::compressed::{Content, open, read_error};
 use super::dataset::{Dataset, Records};
 use super::error::DataError;
 use super::pixels::Normalization;
+use super::shrink::shrunk_shape;
 use crate::tensor::Shape;
 
 pub(super) const CLASS_NAMES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
+const NAME: &str = "cifar10";
 const SHAPE: Shape = Shape::new(32, 32, 3);
 const RECORD_BYTES: usize = 1 + SHAPE.pixels() * SHAPE.channels;
 const TRAINING_FILES: [&str; 5] =
@@ -31,22 +33,29 @@ fn normalization() -> Normalization {
 }
 
 /// Loads a folder (or the `cifar-10-batches-bin` or the archive in it), the `.tar.gz` as downloaded, or one `.bin` file as training file.
-pub(super) fn load(path: &Path) -> Result<Dataset, DataError> {
+pub(super) fn load(path: &Path, block: usize) -> Result<Dataset, DataError> {
+    let shape = shrunk_shape(NAME, SHAPE, block)?;
     let archive = path.join(ARCHIVE);
     let is_unpacked = path.join(FOLDER).is_dir() || path.join(TRAINING_FILES[0]).is_file();
     let path = if archive.is_file() && !is_unpacked { &archive } else { path };
     let (training, test) = if path.is_dir() {
-        load_folder(path)?
+        load_folder(path, block)?
     } else {
         let content = open(path)?;
-        if content.compressed { load_archive(path, content)? } else { (read_records(path, content.reader)?, None) }
+        if content.compressed {
+            load_archive(path, content, block)?
+        } else {
+            (read_records(path, content.reader, block)?, None)
+        }
     };
-    let mut set = Dataset::from_records("cifar10", SHAPE, CLASS_NAMES.len(), training, test)?;
-    set.normalization = normalization();
+    let mut set = Dataset::from_records(NAME, shape, CLASS_NAMES.len(), training, test)?;
+    if block == 1 {
+        set.normalization = normalization();
+    }
     Ok(set)
 }
 
-fn load_folder(path: &Path) -> Result<(Records, Option<Records>), DataError> {
+fn load_folder(path: &Path, block: usize) -> Result<(Records, Option<Records>), DataError> {
     let inner = path.join(FOLDER);
     let folder = if inner.is_dir() { &inner } else { path };
     let read = |name: &str| {
@@ -54,13 +63,13 @@ fn load_folder(path: &Path) -> Result<(Records, Option<Records>), DataError> {
         if !file.is_file() {
             return Err(DataError::Missing { path: folder.to_owned(), missing: name.into(), remedy: REMEDY });
         }
-        read_records(&file, open(&file)?.reader)
+        read_records(&file, open(&file)?.reader, block)
     };
     let parts = TRAINING_FILES.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok((join(parts), Some(read(TEST_FILE)?)))
 }
 
-fn load_archive(path: &Path, mut content: Content) -> Result<(Records, Option<Records>), DataError> {
+fn load_archive(path: &Path, mut content: Content, block: usize) -> Result<(Records, Option<Records>), DataError> {
     let failed = |cause| read_error(path, cause);
     let mut training = [const { None }; TRAINING_FILES.len()];
     let mut test = None;
@@ -77,7 +86,7 @@ fn load_archive(path: &Path, mut content: Content) -> Result<(Records, Option<Re
         if slot.is_some() {
             return Err(DataError::malformed(path, format!("it holds {name} twice"), REMEDY));
         }
-        *slot = Some(read_records(&path.join(&name), entry)?);
+        *slot = Some(read_records(&path.join(&name), entry, block)?);
     }
     // The checksum stands at the end of the stream.
     std::io::copy(&mut content.reader, &mut std::io::sink()).map_err(failed)?;
@@ -98,29 +107,49 @@ fn join(parts: Vec<Records>) -> Records {
     all
 }
 
-/// Reads records to the end, planes turned to interleaved channels.
-fn read_records(path: &Path, mut reader: impl Read) -> Result<Records, DataError> {
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(|cause| read_error(path, cause))?;
-    if bytes.is_empty() || bytes.len() % RECORD_BYTES != 0 {
-        let problem = format!("its {} bytes are not a whole number of {RECORD_BYTES}-byte records", bytes.len());
-        return Err(DataError::malformed(path, problem, REMEDY));
-    }
-    let count = bytes.len() / RECORD_BYTES;
-    let mut labels = Vec::with_capacity(count);
-    let mut images = vec![0; count * (RECORD_BYTES - 1)];
-    let records = bytes.chunks_exact(RECORD_BYTES).zip(images.chunks_exact_mut(RECORD_BYTES - 1));
-    for (image, (record, interleaved)) in records.enumerate() {
-        let (label, planes) = (record[0], &record[1..]);
-        if usize::from(label) >= CLASS_NAMES.len() {
+/// Records that are read at a time.
+const BLOCK_RECORDS: usize = 256;
+
+/// Reads records to the end, planes turned to interleaved channels, and shrinks the images.
+fn read_records(path: &Path, mut reader: impl Read, block: usize) -> Result<Records, DataError> {
+    let mut all = Records::default();
+    let mut bytes = Vec::with_capacity(BLOCK_RECORDS * RECORD_BYTES);
+    loop {
+        bytes.clear();
+        let most = bytes.capacity() as u64;
+        (&mut reader).take(most).read_to_end(&mut bytes).map_err(|cause| read_error(path, cause))?;
+        let whole = bytes.len() / RECORD_BYTES * RECORD_BYTES;
+        let (count, read) = (all.labels.len(), all.labels.len() * RECORD_BYTES + bytes.len());
+        if whole < bytes.len() || read == 0 {
+            let problem = format!("its {read} bytes are not a whole number of {RECORD_BYTES}-byte records");
+            return Err(DataError::malformed(path, problem, REMEDY));
+        }
+        if bytes.is_empty() {
+            return Ok(all);
+        }
+        let records = interleaved(&bytes);
+        if let Some((place, &label)) = records.labels.iter().enumerate().find(|(_, label)| !is_class(**label)) {
+            let image = count + place;
             return Err(DataError::Label { path: path.to_owned(), image, label, classes: CLASS_NAMES.len() });
         }
-        labels.push(label);
-        for (channel, plane) in planes.chunks_exact(SHAPE.pixels()).enumerate() {
-            for (pixel, &byte) in interleaved.chunks_exact_mut(SHAPE.channels).zip(plane) {
-                pixel[channel] = byte;
-            }
-        }
+        let records = records.shrunk(SHAPE, block);
+        all.images.extend_from_slice(&records.images);
+        all.labels.extend_from_slice(&records.labels);
     }
-    Ok(Records { images, labels })
+}
+
+fn is_class(label: u8) -> bool {
+    usize::from(label) < CLASS_NAMES.len()
+}
+
+/// Whole records, with the channels of a pixel side by side.
+fn interleaved(bytes: &[u8]) -> Records {
+    let mut records = Records::default();
+    for record in bytes.chunks_exact(RECORD_BYTES) {
+        let (label, planes) = (record[0], &record[1..]);
+        records.labels.push(label);
+        let pixel = |pixel: usize| (0..SHAPE.channels).map(move |channel| planes[channel * SHAPE.pixels() + pixel]);
+        records.images.extend((0..SHAPE.pixels()).flat_map(pixel));
+    }
+    records
 }

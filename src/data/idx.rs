@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::compressed::{open, read_error, read_exactly};
 use super::dataset::{Dataset, Records};
 use super::error::DataError;
+use super::shrink::shrunk_shape;
 use crate::tensor::Shape;
 
 const IMAGES_MAGIC: u32 = 0x0803;
@@ -14,18 +15,18 @@ const OF_ANOTHER_KIND: &str = "give the folder of an IDX data set such as MNIST 
 
 /// Loads `train-{images-idx3,labels-idx1}-ubyte[.gz]` and, if they are there, the two `t10k-...` files of `folder`.
 /// The classes are as many as the largest label says.
-pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
+pub(super) fn load(folder: &Path, block: usize) -> Result<Dataset, DataError> {
     if !folder.is_dir() {
         return Err(match folder.metadata() {
             Ok(_) => DataError::malformed(folder, "it is no folder", OF_ANOTHER_KIND),
             Err(cause) => DataError::unreadable(folder, cause),
         });
     }
-    let (shape, training) = load_part(folder, "train")?;
+    let (shape, training) = load_part(folder, "train", block)?;
     let test_is_there =
         ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"].iter().any(|name| find(folder, name).is_some());
     let test = if test_is_there {
-        let (test_shape, test) = load_part(folder, "t10k")?;
+        let (test_shape, test) = load_part(folder, "t10k", block)?;
         if test_shape != shape {
             let problem = format!("its training images are {shape}, its test images {test_shape}");
             return Err(DataError::malformed(folder, problem, "give files of one data set"));
@@ -36,11 +37,17 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
     };
     let largest = training.labels.iter().chain(test.iter().flat_map(|test| &test.labels)).max();
     let classes = largest.map_or(0, |&label| usize::from(label) + 1);
-    let name = folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned());
+    let name = name_of(folder);
+    let shape = shrunk_shape(&name, shape, block)?;
     Dataset::from_records(name, shape, classes, training, test)
 }
 
-fn load_part(folder: &Path, part: &str) -> Result<(Shape, Records), DataError> {
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Images of a part, shrunk, and the shape that they had.
+fn load_part(folder: &Path, part: &str, block: usize) -> Result<(Shape, Records), DataError> {
     let images_path = require(folder, &format!("{part}-images-idx3-ubyte"))?;
     let labels_path = require(folder, &format!("{part}-labels-idx1-ubyte"))?;
     let (dimensions, labels) = read::<1>(&labels_path, LABELS_MAGIC)?;
@@ -50,7 +57,9 @@ fn load_part(folder: &Path, part: &str) -> Result<(Shape, Records), DataError> {
         let problem = format!("{image_count} images, but {} has {label_count} labels", labels_path.display());
         return Err(DataError::malformed(&images_path, problem, "give files of one data set"));
     }
-    Ok((Shape::new(height as usize, width as usize, 1), Records { images, labels }))
+    let shape = Shape::new(height as usize, width as usize, 1);
+    shrunk_shape(&name_of(folder), shape, block)?;
+    Ok((shape, Records { images, labels }.shrunk(shape, block)))
 }
 
 /// The file `name`, raw or compressed.

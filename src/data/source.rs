@@ -26,10 +26,19 @@ impl Source {
     /// # Errors
     /// Files that are missing, unreadable, truncated, or not what they claim.
     pub fn load(&self) -> Result<Dataset, DataError> {
+        self.load_shrunk(1)
+    }
+
+    /// As [`Source::load`]; every `block x block` pixels become one, file by file, so that the set as it is never lies in memory. Pixels are
+    /// then normalized by the statistics of the smaller training images.
+    ///
+    /// # Errors
+    /// Also a block of 0, or one that does not divide the images' height and width.
+    pub fn load_shrunk(&self, block: usize) -> Result<Dataset, DataError> {
         match self {
-            Self::Digits => digits::load(),
-            Self::Cifar10(path) => cifar10::load(path),
-            Self::Idx(folder) => idx::load(folder),
+            Self::Digits => digits::load(block),
+            Self::Cifar10(path) => cifar10::load(path, block),
+            Self::Idx(folder) => idx::load(folder, block),
         }
     }
 

@@ -18,6 +18,12 @@ impl FileError {
     pub fn new(action: &'static str, path: &Path, cause: io::Error) -> Self {
         Self { action, path: path.to_path_buf(), cause }
     }
+
+    /// Whether there was no room, so that the same can be tried again where there is more.
+    pub fn lacks_room(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self.cause.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+    }
 }
 
 /// The cause in words, and the way out where there is a usual one.
@@ -25,7 +31,9 @@ fn reason(cause: &io::Error) -> String {
     match cause.kind() {
         io::ErrorKind::StorageFull => "the disk is full; free some space and try again".to_string(),
         io::ErrorKind::QuotaExceeded => "the disk quota is used up; free some space and try again".to_string(),
-        io::ErrorKind::FileTooLarge => "the file would exceed the size limit; raise it (ulimit -f)".to_string(),
+        io::ErrorKind::FileTooLarge => {
+            "the file would exceed the size limit; raise it (ulimit -f) and try again".to_string()
+        }
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only; choose another folder".to_string(),
         io::ErrorKind::PermissionDenied => {
             "permission denied; change its permissions or choose another place".to_string()

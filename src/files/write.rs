@@ -132,6 +132,21 @@ mod tests {
         assert_eq!(names_in(folder.path()), ["weights.safetensors"]);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_without_room_is_told_as_a_full_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.parquet");
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("device")).unwrap();
+        let error = write_atomically(&path, |_| {
+            let mut device = OpenOptions::new().write(true).open(folder.path().join("device"))?;
+            device.write_all(b"rows")
+        })
+        .unwrap_err();
+        assert!(error.lacks_room() && error.to_string().contains("the disk is full"), "{error}");
+        assert_eq!(names_in(folder.path()), ["device"]);
+    }
+
     #[test]
     fn only_what_a_killed_writer_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();

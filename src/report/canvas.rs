@@ -35,7 +35,12 @@ pub fn font(size: i32) -> FontDesc<'static> {
     FontDesc::new(FontFamily::SansSerif, f64::from(size) * 1.24, FontStyle::Normal)
 }
 
-impl Canvas<'_> {
+impl<'a> Canvas<'a> {
+    /// The part of it that begins at a horizontal position, with positions of its own.
+    pub fn part(&self, left: i32, (width, height): (i32, i32)) -> Canvas<'a> {
+        Canvas { area: self.area.clone().shrink((left, 0), (width as u32, height as u32)) }
+    }
+
     /// A title and one line under it, at the top.
     pub fn heading(&self, title: &str, subtitle: &str) -> DrawingResult<()> {
         let bold = font(TITLE_SIZE).style(FontStyle::Bold);

@@ -35,9 +35,18 @@ pub struct HeatMap {
 ///
 /// Names the map if its labels do not fit its values, or the file if it cannot be written.
 pub fn heat_map(path: &Path, map: &HeatMap) -> Result<(), ReportError> {
-    check(map)?;
-    let drawn =
-        draw(map).map_err(|error| ReportError::Drawing { title: map.title.clone(), reason: error.to_string() })?;
+    heat_maps(path, std::slice::from_ref(map))
+}
+
+/// As [`heat_map`], with several maps side by side.
+///
+/// # Errors
+///
+/// As [`heat_map`].
+pub fn heat_maps(path: &Path, maps: &[HeatMap]) -> Result<(), ReportError> {
+    maps.iter().try_for_each(check)?;
+    let title = maps.first().map_or_else(String::new, |map| map.title.clone());
+    let drawn = draw(maps).map_err(|error| ReportError::Drawing { title, reason: error.to_string() })?;
     Ok(write_bytes_atomically(path, drawn.as_bytes())?)
 }
 
@@ -53,18 +62,32 @@ fn check(map: &HeatMap) -> Result<(), ReportError> {
     }
 }
 
-fn draw(map: &HeatMap) -> DrawingResult<String> {
-    let scale = match map.limit {
-        Some(limit) if limit.is_finite() && limit > 0.0 => Scale::with_limit(limit),
-        _ => Scale::around(map.values.iter().flatten().copied()),
-    };
-    let layout = Layout::of(map, &scale);
-    draw_svg((layout.width, layout.height), |canvas| {
-        canvas.heading(&map.title, &map.subtitle)?;
-        draw_cells(canvas, map, &layout, &scale)?;
-        draw_labels(canvas, map, &layout)?;
-        draw_color_bar(canvas, map, &layout, &scale)
+fn draw(maps: &[HeatMap]) -> DrawingResult<String> {
+    let measured = maps.iter().map(|map| {
+        let scale = match map.limit {
+            Some(limit) if limit.is_finite() && limit > 0.0 => Scale::with_limit(limit),
+            _ => Scale::around(map.values.iter().flatten().copied()),
+        };
+        (map, Layout::of(map, &scale), scale)
+    });
+    let measured: Vec<(&HeatMap, Layout, Scale)> = measured.collect();
+    let width = measured.iter().map(|(_, layout, _)| layout.width).sum();
+    let height = measured.iter().map(|(_, layout, _)| layout.height).max().unwrap_or(0);
+    draw_svg((width, height), |canvas| {
+        let mut left = 0;
+        for (map, layout, scale) in &measured {
+            draw_map(&canvas.part(left, (layout.width, layout.height)), map, layout, scale)?;
+            left += layout.width;
+        }
+        Ok(())
     })
+}
+
+fn draw_map(canvas: &Canvas, map: &HeatMap, layout: &Layout, scale: &Scale) -> DrawingResult<()> {
+    canvas.heading(&map.title, &map.subtitle)?;
+    draw_cells(canvas, map, layout, scale)?;
+    draw_labels(canvas, map, layout)?;
+    draw_color_bar(canvas, map, layout, scale)
 }
 
 fn draw_cells(canvas: &Canvas, map: &HeatMap, layout: &Layout, scale: &Scale) -> DrawingResult<()> {

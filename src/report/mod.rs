@@ -13,7 +13,7 @@ mod table;
 mod tau_curve;
 
 pub use error::ReportError;
-pub use heat_map::{HeatMap, heat_map};
+pub use heat_map::{HeatMap, heat_map, heat_maps};
 pub use scatter::{Scatter, scatter};
 pub use table::Table;
 pub use tau_curve::{CurvePoint, TauCurve, tau_curve};

@@ -24,10 +24,12 @@ pub enum Purpose {
     Cutout = 7,
     /// Children drawn with repetition for a confidence interval; step = replicate.
     Bootstrap = 8,
+    /// Children of a list `sample:N`.
+    ChildSample = 9,
     /// Initial architecture parameters; item = choice of a child.
-    InitialAlphas = 9,
+    InitialAlphas = 10,
     /// The seed of the mini-batches on which architecture parameters step.
-    AlphaMiniBatches = 10,
+    AlphaMiniBatches = 11,
 }
 
 /// Random words of one (seed, purpose, step, item), in order.

@@ -1,18 +1,19 @@
 //! Lists of children as a command line or a configuration names them.
 
-use std::collections::HashMap;
-
 use super::child::Child;
 use super::encoding::ChildError;
 use super::model::Space;
+use crate::rng::{Purpose, Stream};
+use std::collections::{BTreeSet, HashMap};
 
-/// Most children of `all` and `every:N`.
+/// Most children of `all`, `every:N` and `sample:N`.
 const LONGEST_LIST: u128 = 1 << 20;
 
 impl Space {
     /// Reads `all` (lexicographic order), `every:N` (N children evenly spaced in that order, its first and last
-    /// included; the first alone for N = 1), or children separated by commas, whose order is kept. Where cells choose for
-    /// themselves, the first two name the children that choose alike in all of them.
+    /// included; the first alone for N = 1), `sample:N` (N different children drawn uniformly, always the same ones, in that
+    /// order), or children separated by commas, whose order is kept. Where cells choose for themselves, the first three name
+    /// children that choose alike in all of them.
     ///
     /// # Errors
     /// An empty list, a child that stands twice, a child that the space lacks, and a number that it cannot give.
@@ -23,9 +24,10 @@ impl Space {
             return Err(ChildError::EmptyList { space: self.name.clone(), example });
         }
         let tied = self.tied();
-        let children = match (text, text.strip_prefix("every:")) {
-            ("all", _) => tied.all_children(),
-            (_, Some(number)) => tied.every_children(text, number),
+        let children = match text.split_once(':') {
+            None if text == "all" => tied.all_children(),
+            Some(("every", number)) => tied.number(text, number).map(|number| tied.every_children(number)),
+            Some(("sample", number)) => tied.number(text, number).map(|number| tied.sampled_children(number)),
             _ => return self.listed_children(text),
         };
         Ok(children?.iter().map(|child| self.repeated(child)).collect())
@@ -39,18 +41,30 @@ impl Space {
         Ok(self.enumerate().collect())
     }
 
-    /// Both ends are included because the other choice, multiples of count / N, would hold the last edges fixed
-    /// wherever N divides the count.
-    fn every_children(&self, text: &str, number: &str) -> Result<Vec<Child>, ChildError> {
+    /// How many children `text` asks for with `number`.
+    fn number(&self, text: &str, number: &str) -> Result<u128, ChildError> {
         let most = self.child_count().min(LONGEST_LIST);
         let number = number.trim().parse().ok().filter(|number| (1..=most).contains(number));
-        let Some(number): Option<u128> = number else {
-            return Err(ChildError::Every { text: text.to_owned(), space: self.name.clone(), most });
-        };
+        number.ok_or_else(|| ChildError::Number { text: text.to_owned(), space: self.name.clone(), most })
+    }
+
+    /// Both ends are included because the other choice, multiples of count / N, would hold the last edges fixed
+    /// wherever N divides the count.
+    fn every_children(&self, number: u128) -> Vec<Child> {
         let (last, gaps) = (self.child_count() - 1, (number - 1).max(1));
         // `step * last / gaps` without overflow.
         let index = |step: u128| step * (last / gaps) + step * (last % gaps) / gaps;
-        Ok((0..number).map(|step| self.child_at(index(step))).collect())
+        (0..number).map(|step| self.child_at(index(step))).collect()
+    }
+
+    /// One stream, whatever the seed of a run, so that runs are compared on the same children; a longer sample holds every shorter one.
+    fn sampled_children(&self, number: u128) -> Vec<Child> {
+        let mut stream = Stream::new(0, Purpose::ChildSample, 0, 0);
+        let mut children = BTreeSet::new();
+        while (children.len() as u128) < number {
+            children.insert(self.sample(&mut |bound| stream.bounded(bound)));
+        }
+        children.into_iter().collect()
     }
 
     fn listed_children(&self, text: &str) -> Result<Vec<Child>, ChildError> {

@@ -5,7 +5,7 @@
 //! alone; it runs no forward pass, so buffers stay.
 
 use crate::backend::Executor;
-use crate::backend::host::{Architecture, ChildEvaluation, ReplicaStep};
+use crate::backend::host::{Architecture, ChildEvaluation, ReplicaStep, update};
 use crate::network::State;
 use crate::records::InterferenceRecord;
 use crate::space::Child;
@@ -81,7 +81,7 @@ pub fn measure<E: Executor>(
         stepped(row + 1);
     }
     let mut state = snapshot.clone();
-    sgd.update(&setup.model, &mut state, Vec::new(), rate);
+    update(&sgd, &setup.model, &mut state, Vec::new(), rate);
     after.push(evaluate(&state));
     let norms = (norms.iter().zip(before).enumerate())
         .map(|(index, (norm, before))| (*norm, before, after.iter().map(|row| row[index].clone()).collect()))

@@ -1,6 +1,7 @@
 //! A table's accuracies by regime, run, record and child.
 
 use super::TableError;
+use super::file::read_sheet;
 use super::labels::distinct;
 use super::layout::{Layout, Selection, Side};
 use super::sheet::Sheet;
@@ -58,7 +59,7 @@ impl Accuracies {
     /// A file that cannot be read, columns that cannot be told, a child that is missing or does not parse, a child that stands twice in
     /// a record, and an accuracy that is not finite; all name their place.
     pub fn read(path: &Path, side: Side, selection: &Selection, space: Option<&Space>) -> Result<Self, TableError> {
-        let sheet = Sheet::read(path)?;
+        let sheet = read_sheet(path)?;
         let layout = Layout::of(&sheet, side, selection)?;
         let mut reader = Reader { sheet: &sheet, layout: &layout, side, space, found: BTreeMap::new() };
         let labels = Labels::of(&sheet, &layout, side);
@@ -203,7 +204,7 @@ impl Reader<'_> {
     fn named_child(&self, text: &str, place: String) -> Result<ChildName, TableError> {
         let Some(space) = self.space else { return Ok(ChildName { child: None, text: text.to_owned() }) };
         let failed = |cause| TableError::Child { path: self.sheet.path.clone(), place, cause: Box::new(cause) };
-        let child = space.parse_child(text).map_err(failed)?;
+        let child = space.read_child(text).map_err(failed)?;
         Ok(ChildName { text: space.format_child(&child), child: Some(child) })
     }
 

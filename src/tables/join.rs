@@ -13,6 +13,14 @@ pub struct Truth {
     /// Accuracy in every run, if there; at least one.
     children: BTreeMap<ChildName, Vec<Option<f64>>>,
     pub runs: usize,
+    /// Another measurement of the same children, which says how certain the truth is.
+    second: Option<Second>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Second {
+    path: PathBuf,
+    children: BTreeMap<ChildName, f64>,
 }
 
 impl Truth {
@@ -36,7 +44,39 @@ impl Truth {
                 children.entry(child).or_insert_with(|| vec![None; run_count])[index] = Some(accuracy);
             }
         }
-        Ok(Self { path, column, children, runs: run_count })
+        Ok(Self { path, column, children, runs: run_count, second: None })
+    }
+
+    /// The truth with a second measurement of its children by other trainings.
+    ///
+    /// # Errors
+    /// A truth of several runs, which says itself how certain it is.
+    pub fn measured_again(self, second: &Self) -> Result<Self, TableError> {
+        if self.runs > 1 {
+            return Err(TableError::SecondOfSeveral { path: self.path, runs: self.runs });
+        }
+        let children = second.children.iter().map(|(child, runs)| (child.clone(), mean(runs))).collect();
+        Ok(Self { second: Some(Second { path: second.path.clone(), children }), ..self })
+    }
+
+    /// Accuracies of these children in every stand-alone run, or measurement, of those that have all.
+    fn stand_alone(&self, children: &[&ChildName]) -> Result<Vec<Vec<f64>>, TableError> {
+        let of_child = |child: &&ChildName| -> Option<Vec<f64>> {
+            let runs = &self.children[*child];
+            match &self.second {
+                Some(second) => Some(vec![mean(runs), *second.children.get(*child)?]),
+                None => runs.iter().copied().collect(),
+            }
+        };
+        let complete: Vec<Vec<f64>> = children.iter().filter_map(of_child).collect();
+        match &self.second {
+            Some(second) if complete.is_empty() => {
+                return Err(TableError::NothingMeasuredAgain { path: second.path.clone() });
+            }
+            _ => {}
+        }
+        let count = if self.second.is_some() { 2 } else { self.runs };
+        Ok((0..count).map(|run| complete.iter().map(|runs| runs[run]).collect()).collect())
     }
 
     pub fn children(&self) -> usize {
@@ -65,7 +105,7 @@ pub struct Joined {
     pub children: Vec<ChildName>,
     /// The mean over the runs that the truth has of a child.
     pub truth: Vec<f64>,
-    /// The truth's runs, of the children that have all of them.
+    /// The truth's runs, or the truth and its second measurement, of the children that have all of them.
     pub truth_runs: Vec<Vec<f64>>,
     /// At least one.
     pub runs: Vec<JoinedRun>,
@@ -113,14 +153,11 @@ pub fn join(truth: &Truth, predicted: &Accuracies, group: &Group) -> Result<Join
         without_prediction: truth.children.keys().filter(|child| !seen.contains(child)).count(),
         incomplete: seen.len() - complete.len(),
     };
-    let runs_of = |child: &ChildName| truth.children[child].as_slice();
-    let complete_truths: Vec<Vec<f64>> =
-        children.iter().filter_map(|child| runs_of(child).iter().copied().collect()).collect();
     Ok(Joined {
         norm: group.norm.clone(),
         counts,
-        truth: children.iter().map(|child| mean(runs_of(child))).collect(),
-        truth_runs: (0..truth.runs).map(|run| complete_truths.iter().map(|runs| runs[run]).collect()).collect(),
+        truth: children.iter().map(|child| mean(&truth.children[*child])).collect(),
+        truth_runs: truth.stand_alone(&children)?,
         runs: group
             .runs
             .iter()

@@ -3,6 +3,7 @@
 mod accuracies;
 mod csv;
 mod error;
+mod file;
 mod join;
 mod labels;
 mod layout;

@@ -1,13 +1,6 @@
 //! A file's cells as text, whatever the file is, so that one set of rules says which column is what.
 
-use super::{TableError, csv, parquet};
-use crate::files::FileError;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-/// How a Parquet file starts.
-const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
+use std::path::PathBuf;
 
 /// A table; a missing value is empty text.
 #[derive(Debug)]
@@ -35,31 +28,6 @@ pub enum Places {
 }
 
 impl Sheet {
-    /// Reads CSV or Parquet, told apart by how the file starts.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is damaged, a column that stands twice, and a table without rows.
-    pub fn read(path: &Path) -> Result<Self, TableError> {
-        let failed = |cause| FileError::new("read", path, cause);
-        let mut file = File::open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        (&mut file).take(PARQUET_MAGIC.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
-        let sheet = if bytes == PARQUET_MAGIC {
-            parquet::read(path, file)?
-        } else {
-            file.read_to_end(&mut bytes).map_err(failed)?;
-            csv::read(path, &bytes)?
-        };
-        if sheet.rows == 0 {
-            return Err(TableError::NoRows { path: path.to_owned() });
-        }
-        let names = || sheet.columns.iter().map(|column| &column.name);
-        match names().enumerate().find(|&(index, name)| names().skip(index + 1).any(|other| other == name)) {
-            Some((_, name)) => Err(TableError::ColumnTwice { path: path.to_owned(), column: name.clone() }),
-            None => Ok(sheet),
-        }
-    }
-
     pub fn place(&self, row: usize) -> String {
         match &self.places {
             Places::Lines(lines) => format!("line {}", lines[row]),

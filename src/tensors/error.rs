@@ -13,6 +13,8 @@ pub enum TensorError {
          convert it with safetensors.torch.save_file(state_dict, ...)", path = .path.display()
     )]
     PyTorchArchive { path: PathBuf },
+    #[error("{path} is no .safetensors file; name one, such as replica-0.safetensors of a checkpoint", path = .path.display())]
+    OtherFormat { path: PathBuf },
     #[error("{path} is truncated or not a .safetensors file: {reason}; copy or export it again", path = .path.display())]
     NotSafetensors { path: PathBuf, reason: String },
     #[error(

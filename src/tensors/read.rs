@@ -12,6 +12,9 @@ use std::path::Path;
 
 const LENGTH_BYTES: usize = 8;
 
+/// Longest header that the format allows.
+const MOST_HEADER_BYTES: u64 = 100_000_000;
+
 impl TensorFile {
     /// Reads a whole file; F16 and BF16 are widened to F32.
     ///
@@ -62,10 +65,11 @@ fn read_plausible(path: &Path) -> Result<Vec<u8>, TensorError> {
         .try_into()
         .map_err(|_| not_safetensors(format!("it has {file_bytes} bytes, fewer than the shortest header")))?;
     let header_bytes = u64::from_le_bytes(length);
+    if header_bytes > MOST_HEADER_BYTES {
+        return Err(TensorError::OtherFormat { path: path.to_path_buf() });
+    }
     if header_bytes > file_bytes.saturating_sub(LENGTH_BYTES as u64) {
-        return Err(not_safetensors(format!(
-            "it has {file_bytes} bytes, and would start with {header_bytes} of header"
-        )));
+        return Err(not_safetensors(format!("it has {file_bytes} bytes, fewer than the {header_bytes} of its header")));
     }
     file.read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)

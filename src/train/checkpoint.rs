@@ -181,7 +181,13 @@ fn resolve(path: &Path, replica: u32) -> Result<PathBuf, TrainError> {
         path: path.to_owned(),
         problem: "has no checkpoint; name a run folder, a checkpoint folder or a .safetensors file".to_owned(),
     })?;
-    Ok(folder.join(file_name(replica as usize)))
+    let file = folder.join(file_name(replica as usize));
+    let replicas = (0..).take_while(|replica| folder.join(file_name(*replica)).is_file()).count();
+    if replicas > 0 && !file.is_file() {
+        let problem = format!("has no replica {replica}; it has {replicas}, counted from 0");
+        return Err(TrainError::Checkpoint { path: folder, problem });
+    }
+    Ok(file)
 }
 
 /// Reads weights and buffers, and with `momentum` the optimizer's memory, of one of our checkpoints or of any file with official

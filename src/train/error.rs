@@ -68,8 +68,10 @@ pub enum TrainError {
     UnevenCandidates { counts: Vec<usize> },
     #[error("{what} would list {count} children, more than {most}; list the children in step.order")]
     TooManyChildren { what: &'static str, count: u128, most: u128 },
-    #[error("child {child} has no private copy in this checkpoint; evaluate children that it trained")]
-    NotHeld { child: String },
+    #[error(
+        "`{key}` asks for children that this run does not train: child {child} has no private copy; name only trained ones there"
+    )]
+    NotHeld { key: &'static str, child: String },
     #[error(
         "the steps train child {child}, but network.children does not list it; add it, or leave it out of step.order"
     )]
@@ -78,4 +80,16 @@ pub enum TrainError {
         "a mini-batch of one image and feature maps of one pixel leave nothing to normalize over; raise data.batch"
     )]
     OneValue,
+}
+
+impl TrainError {
+    /// The file or folder that could not be read or written, if that is what went wrong.
+    pub fn file(&self) -> Option<&FileError> {
+        match self {
+            Self::File(error) | Self::Record(RecordError::File(error)) | Self::Tensor(TensorError::File(error)) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
 }

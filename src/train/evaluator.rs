@@ -55,6 +55,13 @@ impl Evaluator {
         (self.setup.config.data.batch as usize).min(self.setup.split.training.len())
     }
 
+    /// Passes over one mini-batch, of one graph of children each, that an evaluation under this regime takes.
+    pub fn passes(&self, norm: NormRegime) -> u64 {
+        let recalibration = if norm == NormRegime::Recalibrated { self.recalibration_batches as usize } else { 0 };
+        let batches = self.images.len().div_ceil(self.batch as usize) + recalibration;
+        (self.plan.graphs().count() * batches) as u64
+    }
+
     /// One result a child. `data_seed` draws the mini-batches of the recalibration.
     pub fn evaluate<E: Executor>(
         &self,
@@ -63,7 +70,19 @@ impl Evaluator {
         norm: NormRegime,
         data_seed: u64,
     ) -> Vec<ChildEvaluation> {
-        let recalibrated = (norm == NormRegime::Recalibrated).then(|| self.recalibrate(host, state, data_seed));
+        self.evaluate_observed(host, state, norm, data_seed, &mut || {})
+    }
+
+    /// As [`Evaluator::evaluate`]; `passed` hears of every pass.
+    pub fn evaluate_observed<E: Executor>(
+        &self,
+        host: &Host<E>,
+        state: &State<E::Real>,
+        norm: NormRegime,
+        data_seed: u64,
+        passed: &mut dyn FnMut(),
+    ) -> Vec<ChildEvaluation> {
+        let recalibrated = (norm == NormRegime::Recalibrated).then(|| self.recalibrate(host, state, data_seed, passed));
         let regime = match (&recalibrated, norm) {
             (Some(statistics), _) => EvaluationRegime::Recalibrated(statistics),
             (None, NormRegime::Batch) => EvaluationRegime::Batch,
@@ -73,13 +92,19 @@ impl Evaluator {
         let images: Vec<u32> = self.images.clone().collect();
         for images in images.chunks(self.batch as usize) {
             let batch = self.setup.load(images);
-            host.evaluate(&self.plan, state, batch.view(), regime, &mut results);
+            host.evaluate(&self.plan, state, batch.view(), regime, &mut results, passed);
         }
         results
     }
 
     /// Statistics over fixed, unaugmented, training-size mini-batches of training images.
-    fn recalibrate<E: Executor>(&self, host: &Host<E>, state: &State<E::Real>, data_seed: u64) -> Recalibrated {
+    fn recalibrate<E: Executor>(
+        &self,
+        host: &Host<E>,
+        state: &State<E::Real>,
+        data_seed: u64,
+        passed: &mut dyn FnMut(),
+    ) -> Recalibrated {
         let training = &self.setup.split.training;
         let order = Stream::new(data_seed, Purpose::Recalibration, 0, 0).permutation(training.len() as u32);
         let mut images = order.iter().cycle().map(|index| training.start + index);
@@ -89,7 +114,7 @@ impl Evaluator {
             let chosen: Vec<u32> = images.by_ref().take(size).collect();
             let batch = self.setup.load(&chosen);
             let batches = self.recalibration_batches as usize;
-            host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated);
+            host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated, passed);
         }
         recalibrated
     }

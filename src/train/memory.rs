@@ -31,12 +31,14 @@ pub struct Workload<'a> {
     evaluation: Option<(&'a Evaluator, &'a [NormRegime])>,
     /// Evaluations of all children whose results are held at once.
     results: usize,
+    /// Replicas whose banks are still to be made.
+    banks: usize,
 }
 
 impl<'a> Workload<'a> {
     /// Training to the end, with evaluations if there is an evaluator.
     pub fn run<E: Executor>(trainer: &'a Trainer<E>, evaluator: Option<&'a Evaluator>) -> Self {
-        let replicas = trainer.replicas.len();
+        let replicas = trainer.setup.config.replicas as usize;
         let lanes = trainer.lanes() * replicas;
         Self {
             trained: trainer.planned_children(),
@@ -47,6 +49,7 @@ impl<'a> Workload<'a> {
             rows: product([(trainer.last_step() - trainer.step) as usize, lanes]),
             evaluation: evaluator.map(|evaluator| (evaluator, trainer.setup.config.evaluation.norm.as_slice())),
             results: 1,
+            banks: replicas.saturating_sub(trainer.replicas.len()),
         }
     }
 
@@ -62,13 +65,23 @@ impl<'a> Workload<'a> {
             rows: 0,
             evaluation,
             results: norms.len(),
+            banks: 0,
         }
     }
 
     /// Gradients of one child after the other on one mini-batch.
     pub fn gradients(children: Vec<Child>, images: usize) -> Self {
-        let trained = children.into_iter().map(Some).collect();
-        Self { trained, lanes: 1, mini_batches: 1, images, copies: 1, rows: 0, evaluation: None, results: 0 }
+        Self {
+            trained: children.into_iter().map(Some).collect(),
+            lanes: 1,
+            mini_batches: 1,
+            images,
+            copies: 1,
+            rows: 0,
+            evaluation: None,
+            results: 0,
+            banks: 0,
+        }
     }
 
     /// A step on each of the evaluator's children, and an evaluation of all after each.
@@ -85,6 +98,8 @@ impl<'a> Workload<'a> {
 pub struct MemoryPlan {
     /// Of the process before: program, data set, banks, graphs.
     pub resident: usize,
+    /// Weights and momentum of replicas that are still to be made.
+    pub banks: usize,
     /// Pixels of the mini-batches of a step.
     pub mini_batches: usize,
     /// Feature maps and gradients of a step.
@@ -119,20 +134,21 @@ impl MemoryPlan {
         let results = work
             .evaluation
             .map_or(0, |(evaluator, _)| product([work.results, evaluator.children.len(), evaluator.image_count()]));
-        let copies = product([2 * work.copies, model.layout.len(), number_bytes]);
+        let bank = product([2, model.layout.len(), number_bytes]);
         Self {
             resident: resident_bytes().unwrap_or(0),
+            banks: product([work.banks, bank]),
             mini_batches,
             training: working.training,
             evaluation: sum([working.evaluation, evaluated_pixels, results]),
             records: product([work.rows, ROW_BYTES]),
-            other: sum([working.scratch, copies, PROGRAM_BYTES]),
+            other: sum([working.scratch, product([work.copies, bank]), PROGRAM_BYTES]),
         }
     }
 
     /// Peak of the whole process.
     pub fn peak(&self) -> usize {
-        sum([self.resident, self.mini_batches, self.training, self.evaluation, self.records, self.other])
+        sum([self.resident, self.banks, self.mini_batches, self.training, self.evaluation, self.records, self.other])
     }
 
     /// Checks that the peak fits into what the process holds and `available` more bytes; nothing is checked where those are not known.
@@ -149,6 +165,7 @@ impl MemoryPlan {
     /// What makes the largest part smaller.
     fn remedy(&self) -> &'static str {
         let parts = [
+            (self.banks, "lower replicas, network.channels or network.cells"),
             (self.mini_batches, "lower data.batch, step.lanes or replicas"),
             (self.training, "lower data.batch, network.channels, step.lanes, replicas or --threads"),
             (self.evaluation, "lower evaluation.batch (for `recalibrated` data.batch) or evaluate fewer children"),
@@ -227,6 +244,7 @@ mod tests {
         const MIB: usize = 1 << 20;
         let plan = MemoryPlan {
             resident: 10 * MIB,
+            banks: 0,
             mini_batches: MIB,
             training: 2 * MIB,
             evaluation: 5 * MIB,

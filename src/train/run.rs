@@ -20,6 +20,9 @@ pub trait Observer {
     /// After every step: steps done and in all, images since this process began, mean loss of the step.
     fn step(&mut self, _done: u64, _all: u64, _images: u64, _loss: f64) {}
 
+    /// While children are evaluated: passes ([`Evaluator::passes`]) done and in all.
+    fn evaluation(&mut self, _done: u64, _all: u64) {}
+
     /// Of a search, after every epoch and at the end: steps done, and of every replica the child that its architecture parameters make.
     fn derived(&mut self, _done: u64, _children: &[String]) {}
 }
@@ -109,9 +112,14 @@ impl<E: Executor> Run<E> {
             }
             None => free_run_folder(&Path::new("runs").join(&trainer.setup.config.name))?,
         };
-        let lock = FolderLock::take(&folder)?;
+        // A folder without a first checkpoint is of no use, and its name shall be free when the same is tried again.
+        Self::begin_in(&folder, trainer, evaluator).inspect_err(|_| drop(std::fs::remove_dir_all(&folder)))
+    }
+
+    fn begin_in(folder: &Path, trainer: Trainer<E>, evaluator: Option<Evaluator>) -> Result<Self, TrainError> {
+        let lock = FolderLock::take(folder)?;
         write_bytes_atomically(&folder.join(CONFIG), trainer.setup.config.to_toml()?.as_bytes())?;
-        Self::begin(folder, trainer, evaluator, lock)
+        Self::begin(folder.to_owned(), trainer, evaluator, lock)
     }
 
     /// The configuration of a run's folder.
@@ -242,7 +250,7 @@ impl<E: Executor> Run<E> {
         loop {
             if self.evaluation_is_due() {
                 let began = Instant::now();
-                self.evaluate()?;
+                self.evaluate(observer)?;
                 evaluation += began.elapsed();
             }
             if self.trainer.step == last {
@@ -314,8 +322,15 @@ impl<E: Executor> Run<E> {
     }
 
     /// Evaluates every replica under every configured regime and records it.
-    fn evaluate(&mut self) -> Result<(), TrainError> {
+    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let Some(evaluator) = &self.evaluator else { return Ok(()) };
+        let norms = &self.trainer.setup.config.evaluation.norm;
+        let all = norms.iter().map(|norm| evaluator.passes(*norm)).sum::<u64>() * self.trainer.replicas.len() as u64;
+        let mut done = 0;
+        let mut passed = || {
+            done += 1;
+            observer.evaluation(done, all);
+        };
         let mut rows = Vec::new();
         let setup = &self.trainer.setup;
         for (number, replica) in self.trainer.replicas.iter().enumerate() {
@@ -323,8 +338,9 @@ impl<E: Executor> Run<E> {
             let derived = replica.derived(setup.space()).filter(|_| setup.config.evaluation.children == DERIVED);
             let derived = derived.map(|child| Evaluator::new(setup, vec![child]));
             let evaluator = derived.as_ref().unwrap_or(evaluator);
-            for norm in &setup.config.evaluation.norm {
-                let results = evaluator.evaluate(&self.trainer.host, &replica.state, *norm, replica.data_seed);
+            for norm in norms {
+                let (host, state, seed) = (&self.trainer.host, &replica.state, replica.data_seed);
+                let results = evaluator.evaluate_observed(host, state, *norm, seed, &mut passed);
                 rows.extend(evaluator.records(self.trainer.step, number as u32, *norm, &results));
             }
         }
@@ -384,12 +400,12 @@ fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluat
     let setup = &trainer.setup;
     let RunConfig { evaluation, interference, .. } = &setup.config;
     let evaluator = |children| Evaluator::new(setup, children);
-    let evaluated =
-        evaluation.wanted().then(|| trainer.children(0, &evaluation.children).map(evaluator)).transpose()?;
+    let evaluated = || trainer.children(0, "evaluation.children", &evaluation.children).map(evaluator);
+    let evaluated = evaluation.wanted().then(evaluated).transpose()?;
     trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
     if let Some(children) = &interference.children {
         let norms = if interference.norm.is_empty() { &evaluation.norm } else { &interference.norm };
-        let measured = evaluator(setup.children(children)?);
+        let measured = evaluator(setup.children("interference.children", children)?);
         trainer.check_memory(&Workload::interference(trainer, &measured, norms))?;
     }
     Ok(evaluated)

@@ -42,7 +42,7 @@ impl Setup {
     pub fn new(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let space = config.network.resolve()?;
-        let dataset = config.data.source.load()?.shrunk(config.data.shrink)?;
+        let dataset = config.data.source.load_shrunk(config.data.shrink)?;
         let shape = Shape::new(dataset.height, dataset.width, dataset.channels);
         config.augmentation.check(shape)?;
         let channels = dataset.channels;
@@ -119,14 +119,14 @@ impl Setup {
         Ok(BatchStream::new(order.clone(), seed, allowed, self.config.data.batch)?.with_epoch_of(count))
     }
 
-    /// Children from text (`all`, `every:N`, a list), all held by the model.
+    /// Children from text (`all`, `every:N`, `sample:N`, a list), all held by the model. `key` is where the text was given.
     ///
     /// # Errors
     /// Text that does not parse, an empty list, a child without a private copy.
-    pub fn children(&self, text: &str) -> Result<Vec<Child>, TrainError> {
+    pub fn children(&self, key: &'static str, text: &str) -> Result<Vec<Child>, TrainError> {
         let children = self.space().parse_children(text)?;
         match children.iter().find(|child| !self.model.holds(child)) {
-            Some(child) => Err(TrainError::NotHeld { child: self.space().format_child(child) }),
+            Some(child) => Err(TrainError::NotHeld { key, child: self.space().format_child(child) }),
             None => Ok(children),
         }
     }

@@ -4,7 +4,7 @@ use super::alpha_step::{AlphaSearch, step_alphas};
 use super::checkpoint::{Checkpoint, Snapshot, read_alphas, read_weights};
 use super::children::ChildSchedule;
 use super::config::{DERIVED, MiniBatches};
-use super::memory::check_banks;
+use super::memory::{Workload, check_banks};
 use super::mini_batch::{LoadedBatch, load_batch};
 use super::rate::learning_rate;
 use super::{Setup, TrainError};
@@ -31,6 +31,14 @@ pub struct Replica<T> {
 }
 
 impl<T: Real> Replica<T> {
+    /// `alphas` of a search.
+    fn new(setup: &Setup, number: u32, (state, alphas): (State<T>, Option<Alphas>)) -> Result<Self, TrainError> {
+        let [_, data_seed, order] = setup.config.seed.of(number);
+        let children = ChildSchedule::new(setup.space(), &setup.config.step, order)?;
+        let search = alphas.map(|alphas| AlphaSearch::new(setup, alphas, data_seed)).transpose()?.flatten();
+        Ok(Self { state, data_seed, search, stream: setup.stream(data_seed)?, children })
+    }
+
     /// What a checkpoint holds.
     pub fn snapshot(&self) -> Snapshot<'_, T> {
         Snapshot { state: &self.state, alphas: self.search.as_ref().map(|search| &search.alphas) }
@@ -80,7 +88,7 @@ impl<E: Executor> Trainer<E> {
     /// Children or weights that do not fit the network, mini-batches that do not fit the data, banks that do not fit the memory.
     pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
         check_banks::<E::Real>(&setup)?;
-        let config = &setup.config;
+        let config = setup.config.clone();
         let started = config.start.as_ref().map(|start| read_weights(&setup.model, &start.from, start.step > 0));
         let started: Option<State<E::Real>> = started.transpose()?;
         let searched = config.start.as_ref().filter(|_| config.is_search());
@@ -92,9 +100,16 @@ impl<E: Executor> Trainer<E> {
             let alphas = || searched.clone().unwrap_or_else(|| Alphas::initial(setup.space(), init));
             (state, config.is_search().then(alphas))
         };
-        let states = (0..config.replicas).map(state).collect();
         let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
-        Self::with_states(setup, executor, states, step, mini_batches, None)
+        let first = vec![state(0)];
+        let mut trainer = Self::with_states(setup.clone(), executor, first, step, mini_batches, None)?;
+        if config.replicas > 1 {
+            trainer.check_memory(&Workload::run(&trainer, None))?;
+        }
+        for replica in 1..config.replicas {
+            trainer.replicas.push(Replica::new(&setup, replica, state(replica))?);
+        }
+        Ok(trainer)
     }
 
     /// Every replica where its checkpoint stands. The file that the run started from is not read: it may be gone.
@@ -119,14 +134,8 @@ impl<E: Executor> Trainer<E> {
         mini_batches: u64,
         last_rate: Option<f64>,
     ) -> Result<Self, TrainError> {
-        let config = &setup.config;
-        let replicas = (0..).zip(states).map(|(replica, (state, alphas))| {
-            let [_, data_seed, order] = config.seed.of(replica);
-            let children = ChildSchedule::new(setup.space(), &config.step, order)?;
-            let search = alphas.map(|alphas| AlphaSearch::new(&setup, alphas, data_seed)).transpose()?.flatten();
-            Ok(Replica { state, data_seed, search, stream: setup.stream(data_seed)?, children })
-        });
-        let replicas = replicas.collect::<Result<_, TrainError>>()?;
+        let replicas = (0..).zip(states).map(|(replica, state)| Replica::new(&setup, replica, state));
+        let replicas = replicas.collect::<Result<_, _>>()?;
         Ok(Self { host: Host::new(executor), replicas, step, mini_batches, last_rate, setup })
     }
 
@@ -139,10 +148,10 @@ impl<E: Executor> Trainer<E> {
     ///
     /// # Errors
     /// As [`Setup::children`].
-    pub fn children(&self, replica: usize, text: &str) -> Result<Vec<Child>, TrainError> {
+    pub fn children(&self, replica: usize, key: &'static str, text: &str) -> Result<Vec<Child>, TrainError> {
         match self.replicas[replica].derived(self.setup.space()) {
             Some(child) if text == DERIVED => Ok(vec![child]),
-            _ => self.setup.children(text),
+            _ => self.setup.children(key, text),
         }
     }
 

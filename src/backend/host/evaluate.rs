@@ -82,7 +82,8 @@ impl ChildEvaluation {
 }
 
 impl<E: Executor> Host<E> {
-    /// Evaluates the plan's children on one mini-batch and adds to their results, in the plan's order of children.
+    /// Evaluates the plan's children on one mini-batch and adds to their results, in the plan's order of children. `done` hears of
+    /// every graph.
     pub fn evaluate(
         &self,
         plan: &EvaluationPlan,
@@ -90,6 +91,7 @@ impl<E: Executor> Host<E> {
         batch: MiniBatch<'_, E::Real>,
         regime: EvaluationRegime<'_>,
         results: &mut [ChildEvaluation],
+        done: &mut dyn FnMut(),
     ) {
         let network = &plan.model.network;
         let mut results = results.iter_mut();
@@ -106,10 +108,12 @@ impl<E: Executor> Host<E> {
                 child.images += batch.labels.len() as u32;
                 child.predictions.extend(head.predictions);
             }
+            done();
         }
     }
 
-    /// Adds one of `batches` mini-batches to the plain means of the batch means and of the unbiased batch variances.
+    /// Adds one of `batches` mini-batches to the plain means of the batch means and of the unbiased batch variances. `done` hears of
+    /// every graph.
     pub fn recalibrate(
         &self,
         plan: &EvaluationPlan,
@@ -117,6 +121,7 @@ impl<E: Executor> Host<E> {
         batch: MiniBatch<'_, E::Real>,
         batches: usize,
         recalibrated: &mut Recalibrated,
+        done: &mut dyn FnMut(),
     ) {
         let share = 1.0 / batches as f64;
         for ((lane_plan, _), sums) in plan.groups.iter().zip(&mut recalibrated.sums) {
@@ -135,6 +140,7 @@ impl<E: Executor> Host<E> {
                 add(&mut sum.mean, &statistics.mean);
                 add(&mut sum.variance, &statistics.unbiased_variance());
             }
+            done();
         }
     }
 }

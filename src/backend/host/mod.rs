@@ -3,6 +3,7 @@
 mod evaluate;
 mod gates;
 mod step;
+mod update;
 
 use super::{Executor, LanePlan};
 use crate::network::Model;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Recalibrated};
 pub use gates::{GateGradients, GateStep};
 pub use step::{LaneLoss, Reduce, ReplicaStep};
+pub use update::{Gradients, update};
 
 /// Plans of single lanes that are kept; beyond it the cache starts anew.
 const MOST_PLANS: usize = 4096;

@@ -1,9 +1,9 @@
 //! One training step of several replicas.
 
-use super::{Architecture, Host};
+use super::{Architecture, Gradients, Host, update};
 use crate::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
 use crate::network::{Model, State};
-use crate::ops::sgd::{Sgd, host::Gradients};
+use crate::ops::sgd::Sgd;
 use crate::plan::{Choice, ParameterRef};
 use crate::space::Child;
 use crate::tensor::Real;
@@ -93,7 +93,7 @@ impl<T: Real> ReplicaStep<'_, T> {
                 move_running_statistics(self.model, self.state, result, plan);
             }
             let gradients = combine(results, plans, self.reduce);
-            self.sgd.update(self.model, self.state, gradients, self.learning_rate);
+            update(&self.sgd, self.model, self.state, gradients, self.learning_rate);
         }
         losses
     }

@@ -24,6 +24,10 @@ pub struct MetricsArguments {
     /// Several columns (FILE:A,B or FILE:START*) or a column `step` or `epoch` are records in time.
     #[arg(long, value_name = "FILE[:COLUMN]")]
     predicted: Location,
+    /// Table of the same children measured by other trainings, where the truth is not of several runs: how it agrees with the truth is
+    /// the noise ceiling.
+    #[arg(long, value_name = "FILE[:COLUMN]")]
+    second_truth: Option<Location>,
     /// Search space by which children are read, a name or a file; without it, they are joined by their text.
     #[arg(long, value_name = "NAME|FILE")]
     space: Option<String>,
@@ -69,6 +73,8 @@ pub struct MetricsArguments {
 #[derive(Serialize)]
 struct Report {
     truth: TableReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_truth: Option<TableReport>,
     predicted: TableReport,
     space: Option<String>,
     bootstrap: BootstrapReport,
@@ -85,6 +91,17 @@ struct TableReport {
     /// Of the truth; a prediction's records may have different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<usize>,
+}
+
+impl TableReport {
+    fn of(truth: &Truth) -> Self {
+        Self {
+            file: truth.path.display().to_string(),
+            column: truth.column.clone(),
+            runs: truth.runs,
+            children: Some(truth.children()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -117,7 +134,11 @@ pub fn run(arguments: MetricsArguments) -> anyhow::Result<()> {
     {
         anyhow::bail!("neither table has the column `{run}` that --run names; name one of theirs");
     }
-    let truth = Truth::of(truth.of_norm(arguments.truth_norm.as_deref(), "--truth-norm")?)?;
+    let mut truth = Truth::of(truth.of_norm(arguments.truth_norm.as_deref(), "--truth-norm")?)?;
+    let second = arguments.second_truth.as_ref().map(|location| Truth::of(read(location, Side::Truth)?)).transpose()?;
+    if let Some(second) = &second {
+        truth = truth.measured_again(second)?;
+    }
     let predicted = predicted.of_norm(arguments.norm.as_deref(), "--norm")?;
     let joined: Vec<Joined> =
         predicted.groups.iter().map(|group| join(&truth, &predicted, group)).collect::<Result<_, _>>()?;
@@ -126,12 +147,8 @@ pub fn run(arguments: MetricsArguments) -> anyhow::Result<()> {
         Bootstrap { replicates: arguments.bootstrap, confidence: arguments.confidence, seed: arguments.seed };
     let options = MetricsOptions { top: arguments.top.clone(), bootstrap, last: arguments.last as usize };
     let report = Report {
-        truth: TableReport {
-            file: truth.path.display().to_string(),
-            column: truth.column.clone(),
-            runs: truth.runs,
-            children: Some(truth.children()),
-        },
+        truth: TableReport::of(&truth),
+        second_truth: second.as_ref().map(TableReport::of),
         predicted: TableReport {
             file: predicted.path.display().to_string(),
             column: predicted.value.clone(),

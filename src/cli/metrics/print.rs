@@ -2,7 +2,9 @@
 
 use super::Report;
 use crate::report::Table;
-use crate::study::metrics::{Form, Measure, Measured, RecordResults, Results};
+use crate::study::metrics::{
+    CandidateBias, Ceiling, CoMovementResults, Form, Measure, Measured, PairCorrelation, RecordResults, Results,
+};
 use crate::tables::Joined;
 
 /// What stands for a measure that its formula leaves undefined.
@@ -25,10 +27,16 @@ fn print_results(report: &Report, results: &Results, joined: &Joined, last: usiz
     let under = results.norm.as_ref().map(|norm| format!(" under {norm} statistics")).unwrap_or_default();
     println!("\n{} children joined{under}{}", results.children, left_out(results));
     if let Some(ceiling) = &results.noise_ceiling {
-        println!(
-            "Noise ceiling from {} stand-alone runs of {} children: tau {:.4} of a run with the mean of the others, {:.4} of two runs",
-            ceiling.runs, ceiling.children, ceiling.run_with_others, ceiling.run_with_run
-        );
+        let Ceiling { runs, children, run_with_others, run_with_run, .. } = ceiling;
+        match &report.second_truth {
+            Some(second) => println!(
+                "Noise ceiling from the truth and its second measurement in {}, `{}`, of {children} children: tau {run_with_run:.4}",
+                second.file, second.column
+            ),
+            None => println!(
+                "Noise ceiling from {runs} stand-alone runs of {children} children: tau {run_with_others:.4} of a run with the mean of the others, {run_with_run:.4} of two runs"
+            ),
+        }
     }
     println!();
     print!("{}", measures(report, results, joined.runs.len()));
@@ -36,21 +44,40 @@ fn print_results(report: &Report, results: &Results, joined: &Joined, last: usiz
         print!("\n{}", over_time(&only.records, last));
     }
     if let Some(movement) = &results.co_movement {
-        println!();
-        let mut table = Table::new(["co-movement of", "pairs", "mean correlation over time"]);
-        let mut row = |name: String, pairs: &crate::study::metrics::PairCorrelation| {
-            table.row([name, pairs.pairs.to_string(), number(pairs.correlation)]);
-        };
-        row("all children".to_owned(), &movement.all);
-        for (shared, pairs) in movement.by_shared_candidates.iter().enumerate().filter(|(_, pairs)| pairs.pairs > 0) {
-            row(format!("{shared} shared candidates"), pairs);
-        }
-        for edge in &movement.by_edge {
-            row(format!("same candidate on {}", edge.edge), &edge.shared);
-            row(format!("another candidate on {}", edge.edge), &edge.different);
-        }
-        print!("{table}");
+        print!("\n{}", co_movement(movement));
     }
+    if let Some(bias) = &results.bias {
+        print!("\n{}", candidate_bias(&bias.by_candidates));
+        println!("FLOPs with ranks predicted too high: Spearman's rho {}", number(bias.complexity));
+    }
+}
+
+fn co_movement(movement: &CoMovementResults) -> Table {
+    let mut table = Table::new(["co-movement of", "pairs", "mean correlation over time"]);
+    let mut row = |name: String, pairs: &PairCorrelation| {
+        table.row([name, pairs.pairs.to_string(), number(pairs.correlation)]);
+    };
+    row("all children".to_owned(), &movement.all);
+    for (shared, pairs) in movement.by_shared_candidates.iter().enumerate().filter(|(_, pairs)| pairs.pairs > 0) {
+        row(format!("{shared} shared candidates"), pairs);
+    }
+    for edge in &movement.by_edge {
+        row(format!("same candidate on {}", edge.edge), &edge.shared);
+        row(format!("another candidate on {}", edge.edge), &edge.different);
+    }
+    table
+}
+
+fn candidate_bias(pairs: &[CandidateBias]) -> Table {
+    let mut table =
+        Table::new(["children that differ in one candidate", "pairs", "first truly better", "predicted better"]);
+    for bias in pairs {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let shares = [bias.better_by_truth, bias.better_by_prediction].map(percent);
+        let name = format!("{} or {}", bias.candidate, bias.other);
+        table.row([name, bias.pairs.to_string()].into_iter().chain(shares));
+    }
+    table
 }
 
 /// What the join left out, or nothing.

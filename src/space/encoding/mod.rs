@@ -28,7 +28,7 @@ pub enum ChildError {
     Cells { text: String, space: String, found: usize, needed: usize },
 
     #[error(
-        "the list of children is empty: write `all`, `every:N` or children of {space} separated by commas, as in `{example}`"
+        "the list of children is empty: write `all`, `every:N`, `sample:N` or children of {space} separated by commas, as in `{example}`"
     )]
     EmptyList { space: String, example: String },
 
@@ -36,11 +36,11 @@ pub enum ChildError {
     #[error("the child `{child}` stands twice in the list, at places {first} and {second}: name every child once")]
     Duplicate { child: String, first: usize, second: usize },
 
-    #[error("`{text}` asks for no number of children that {space} can give: write `every:N` with N from 1 to {most}")]
-    Every { text: String, space: String, most: u128 },
+    #[error("`{text}` asks for no number of children that {space} can give: choose one from 1 to {most}")]
+    Number { text: String, space: String, most: u128 },
 
     #[error(
-        "`all` would be {count} children of {space}, and a list holds {most} at most: write `every:N` or name them"
+        "`all` would be {count} children of {space}, and a list holds {most} at most: write `every:N` or `sample:N`, or name them"
     )]
     TooMany { space: String, count: u128, most: u128 },
 }

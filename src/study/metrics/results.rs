@@ -1,6 +1,7 @@
 //! Results as they are printed and written as JSON. An undefined measure is `null` there.
 
 use super::Measure;
+use super::bias::{BiasResults, bias};
 use super::evaluation::{Evaluation, Values};
 use crate::rank::{
     Bootstrap, Interval, PairMean, Ranking, Summary, best_true_rank, co_movement, consecutive_taus, count_of_share,
@@ -46,6 +47,7 @@ pub struct Results {
     /// Every record of every run, where there are several.
     pub over_time: Vec<RunResults>,
     pub co_movement: Option<CoMovementResults>,
+    pub bias: Option<BiasResults>,
 }
 
 /// A measure's mean over the runs; alone if there is one run.
@@ -66,6 +68,7 @@ pub struct Measured {
 /// See [`crate::rank::NoiseCeiling`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ceiling {
+    /// Stand-alone runs of the truth, or 2: the truth and its second measurement.
     pub runs: usize,
     /// Children that have all of them.
     pub children: usize,
@@ -115,7 +118,7 @@ pub struct EdgeCorrelation {
     pub different: PairCorrelation,
 }
 
-/// Measures one regime. The space gives co-movement its candidates.
+/// Measures one regime. The space gives co-movement and bias their candidates.
 pub fn metrics(joined: &Joined, space: Option<&Space>, options: &MetricsOptions) -> Results {
     let evaluation = Evaluation::of(joined, options.last);
     let children = evaluation.children();
@@ -149,6 +152,7 @@ pub fn metrics(joined: &Joined, space: Option<&Space>, options: &MetricsOptions)
         measures: correlated.chain(positions).collect(),
         over_time: over_time(joined),
         co_movement: movement(joined, space),
+        bias: bias(joined, space),
     }
 }
 

@@ -61,7 +61,7 @@ pub struct EvaluationConfig {
     pub every_epochs: Option<u64>,
     /// Whether to evaluate when training ends.
     pub at_end: bool,
-    /// `all`, `every:N`, a list with commas, or in a search `derived`.
+    /// `all`, `every:N`, `sample:N`, a list with commas, or in a search `derived`.
     pub children: String,
     pub norm: Vec<NormRegime>,
     /// Images of an evaluation mini-batch; the statistics of the `batch` regime are over these.

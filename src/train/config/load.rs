@@ -5,12 +5,13 @@ use super::{ConfigError, RunConfig};
 use std::path::Path;
 use toml::{Table, Value};
 
-const PRESETS: [(&str, &str); 5] = [
+const PRESETS: [(&str, &str); 6] = [
     ("quick", include_str!("../../../presets/quick.toml")),
     ("paper", include_str!("../../../presets/paper.toml")),
     ("fashion", include_str!("../../../presets/fashion.toml")),
     ("nasbench201", include_str!("../../../presets/nasbench201.toml")),
     ("nasbench201-small", include_str!("../../../presets/nasbench201-small.toml")),
+    ("nasbench201-standalone", include_str!("../../../presets/nasbench201-standalone.toml")),
 ];
 
 /// Names of the presets.
@@ -56,12 +57,12 @@ fn text_of(name_or_path: &str) -> Result<(String, String), ConfigError> {
 /// As [`load`].
 pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
     let syntax = |cause: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), cause: one_line(&cause) };
-    if !assignments.is_empty() {
-        return from_changed(read_table(text, origin)?, origin, assignments);
+    if assignments.is_empty() {
+        let config: RunConfig = toml::from_str(text).map_err(syntax)?;
+        config.validate()?;
+        return Ok(config);
     }
-    let config: RunConfig = toml::from_str(text).map_err(syntax)?;
-    config.validate()?;
-    Ok(config)
+    from_changed(read_table(text, origin)?, origin, assignments)
 }
 
 /// A configuration from TOML text, turned into a search as by [`load_search`].
@@ -75,11 +76,35 @@ pub fn search_from_text(text: &str, origin: &str, assignments: &[String]) -> Res
 }
 
 /// A configuration from TOML that was read already, with assignments on top.
-fn from_changed(mut table: Table, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+fn from_changed(before: Table, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let mut table = before.clone();
     for assignment in assignments {
         assign(&mut table, assignment)?;
     }
-    from_table(table, origin)
+    match from_table(table, origin) {
+        Err(ConfigError::Syntax { cause, .. }) => Err(blamed(before, origin, assignments, cause)),
+        done => done,
+    }
+}
+
+/// The error of a configuration that has a key or a type wrong: of the first assignment that brings it in, or of `origin` if that is
+/// wrong without any. `cause` is what all assignments together lead to.
+fn blamed(mut table: Table, origin: &str, assignments: &[String], cause: String) -> ConfigError {
+    let problem = |table: &Table| match from_table(table.clone(), origin) {
+        Err(ConfigError::Syntax { cause, .. }) => Some(cause),
+        _ => None,
+    };
+    if problem(&table).is_none() {
+        for assignment in assignments {
+            if let Err(error) = assign(&mut table, assignment) {
+                return error;
+            }
+            if let Some(cause) = problem(&table) {
+                return ConfigError::Syntax { origin: format!("--set {assignment}"), cause };
+            }
+        }
+    }
+    ConfigError::Syntax { origin: origin.to_owned(), cause }
 }
 
 /// TOML as it is, not yet a configuration; `origin` names it in errors.

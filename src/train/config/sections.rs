@@ -58,6 +58,12 @@ pub struct NetworkConfig {
     /// Whether a child chooses anew in every cell, instead of once for all cells of a kind.
     #[serde(default)]
     pub untied_cells: bool,
+    /// Whether the normalizations of cells have a learned scale and shift; the space's own unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affine: Option<bool>,
+    /// Whether the normalizations of cells keep running statistics; the space's own unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_running_stats: Option<bool>,
     /// Whether candidates' convolutions before a normalization have a bias, as in AutoDL-Projects; the space's own unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convolution_bias: Option<bool>,
@@ -74,6 +80,9 @@ impl NetworkConfig {
     pub fn load_space(&self) -> Result<Space, SpaceError> {
         let mut space = Space::load(&self.space)?;
         space.convolution_bias = self.convolution_bias.unwrap_or(space.convolution_bias);
+        let cell = &mut space.normalization.cell;
+        cell.affine = self.affine.unwrap_or(cell.affine);
+        cell.tracked = self.track_running_stats.unwrap_or(cell.tracked);
         let cells = self.cells(&space);
         Ok(if self.untied_cells { space.untied(cells) } else { space })
     }
@@ -92,6 +101,8 @@ impl NetworkConfig {
     /// As [`Space::load`].
     pub fn resolve(&mut self) -> Result<Space, SpaceError> {
         let space = self.load_space()?;
+        let cell = &space.normalization.cell;
+        (self.affine, self.track_running_stats) = (Some(cell.affine), Some(cell.tracked));
         self.convolution_bias = Some(space.convolution_bias);
         (self.channels, self.cells) = (Some(self.channels(&space)), Some(self.cells(&space)));
         Ok(space)
