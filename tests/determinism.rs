@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::command::{NASBENCH201, Recorded, SEARCH, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
 use crosstalk::simd::Level;
 
 #[test]
 fn two_runs_leave_the_same_bits() {
-    for (options, lanes, children) in [("", 1, 4), (NASBENCH201, 2, 4), (SEARCH, 1, 1)] {
+    for (options, lanes, children) in [("", 1, 4), (NASBENCH201, 2, 4), (DARTS, 2, 4), (SEARCH, 1, 1)] {
         let shop = Workshop::new();
         let first = shop.train("first", options);
         assert_eq!(first.steps.len(), 12 * lanes);
@@ -28,7 +28,7 @@ fn another_seed_leaves_other_bits() {
 fn the_number_of_threads_does_not_change_a_bit_at_any_instruction_set() {
     // Several lanes a step, so that lanes and chunks of images run side by side.
     let fair = "--set step.children=fair --set step.order=lexicographic";
-    for (options, lanes) in [(fair, 4), (NASBENCH201, 2), (SEARCH, 1)] {
+    for (options, lanes) in [(fair, 4), (NASBENCH201, 2), (DARTS, 2), (SEARCH, 1)] {
         let shop = Workshop::new();
         for level in Level::available() {
             let run = |threads: usize| -> Recorded {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use crosstalk::network::{Network, NetworkSize, Sharing};
+use crosstalk::network::{Network, NetworkError, NetworkSize, Sharing};
 use crosstalk::space::Space;
 use crosstalk::tensor::Shape;
 
@@ -59,6 +59,63 @@ fn nasbench201_has_1686106_parameters_and_as_many_biases_as_the_cells_convolutio
     }
     let absent = ["cells.0.edges.1<-0.2.op.2.running_mean", "cells.5.conv_a.op.1.bias", "stem.0.bias"];
     assert!(absent.iter().all(|name| !names.contains(name)));
+}
+
+fn darts(input: Shape, channels: usize) -> Result<Network, NetworkError> {
+    let space = Space::built_in("darts").expect("a built-in space");
+    Network::build(&space, NetworkSize { input, channels, cells: 8, classes: 10 })
+}
+
+#[test]
+fn darts_has_1930618_parameters_under_the_official_names() {
+    let network = darts(Shape::new(32, 32, 3), 16).expect("a valid size");
+    assert_eq!(network.parameter_count(), 1_930_618);
+    let shape = |name: &str| {
+        let parameter = network.parameters.iter().find(|parameter| parameter.name == name);
+        parameter.unwrap_or_else(|| panic!("{name} is missing")).layout.shape()
+    };
+    for (name, expected) in [
+        ("stem.0.weight", vec![48, 3, 3, 3]),
+        ("stem.1.weight", vec![48]),
+        ("cells.0.preprocess0.op.1.weight", vec![16, 48, 1, 1]),
+        ("cells.2.preprocess0.op.2.running_mean", vec![32]),
+        ("cells.3.preprocess0.conv_1.weight", vec![16, 64, 1, 1]),
+        ("cells.6.preprocess0.conv_2.weight", vec![32, 128, 1, 1]),
+        ("cells.6.preprocess0.bn.running_var", vec![64]),
+        ("cells.0._ops.0._ops.1.1.running_mean", vec![16]),
+        ("cells.2._ops.0._ops.3.conv_1.weight", vec![16, 32, 1, 1]),
+        ("cells.5._ops.13._ops.4.op.6.weight", vec![64, 64, 1, 1]),
+        ("cells.7._ops.8._ops.5.op.5.weight", vec![64, 1, 5, 5]),
+        ("cells.7._ops.8._ops.7.op.3.running_var", vec![64]),
+        ("classifier.weight", vec![10, 256]),
+    ] {
+        assert_eq!(shape(name), expected, "{name}");
+    }
+    let absent =
+        ["cells.3.preprocess0.op.1.weight", "cells.2._ops.4._ops.3.conv_1.weight", "cells.0.preprocess1.op.2.weight"];
+    assert!(network.parameters.iter().all(|parameter| !absent.contains(&parameter.name.as_str())));
+}
+
+#[test]
+fn a_factorized_reduction_of_odd_sizes_or_channels_is_refused() {
+    let error = |size: Result<Network, NetworkError>| size.expect_err("no such halves").to_string();
+    for (height, width) in [(28, 30), (31, 32), (18, 14)] {
+        let refused = error(darts(Shape::new(height, width, 3), 16));
+        assert!(
+            refused.contains("darts: a factorized reduction in reduce has no two halves of one size for "),
+            "{refused}"
+        );
+    }
+    darts(Shape::new(28, 28, 1), 16).expect("28 pixels are halved twice");
+    let darts = include_str!("../spaces/darts.toml");
+    let stem = r#"{ operation = "convolution", kernel = 3, channels = 3, weights = ["stem.0"]"#;
+    assert!(darts.contains(stem));
+    let halved = r#"{ operation = "factorized_reduce", channels = 3, weights = ["stem.0", "stem.2"]"#;
+    let space = Space::from_toml(&darts.replace(stem, halved), "my.toml").expect("a space");
+    let size = |channels| NetworkSize { input: Shape::new(16, 16, 1), channels, cells: 3, classes: 10 };
+    let refused = error(Network::build(&space, size(5)));
+    assert!(refused.contains("in the stem cannot make 15 channels in two halves; choose even channels"), "{refused}");
+    Network::build(&space, size(6)).expect("18 channels in two halves");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{NASBENCH201, Recorded, SEARCH, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
 
 /// Trains three replicas side by side, with more or fewer threads (and so lanes in a wave) than lanes, and each alone.
 fn three_replicas_are_as_they_would_be_alone(options: &str) {
@@ -60,6 +60,11 @@ fn a_replica_of_nasbench201_does_not_depend_on_its_neighbors() {
 #[test]
 fn a_replica_that_searches_does_not_depend_on_its_neighbors() {
     three_replicas_are_as_they_would_be_alone(SEARCH);
+}
+
+#[test]
+fn a_replica_of_darts_does_not_depend_on_its_neighbors() {
+    three_replicas_are_as_they_would_be_alone(DARTS);
 }
 
 #[test]

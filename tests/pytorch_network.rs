@@ -29,6 +29,9 @@ struct Description {
     affine: Option<bool>,
     tracked: Option<bool>,
     bias: Option<bool>,
+    /// Whether candidates that no child uses have no weights here.
+    #[serde(default)]
+    partial: bool,
     channels: usize,
     cells: usize,
     classes: usize,
@@ -69,7 +72,13 @@ impl<T: Real> Case<T> {
         let network = Network::build(&space(&golden.description), size).expect("a valid size");
         let model = Arc::new(Model::new(network, Sharing::All, &[]));
         let mut state = State::zeroed(&model);
-        import_parameters(&model, &through_a_file(golden.under("weights/")), &mut state).expect("official names");
+        let mut weights = through_a_file(golden.under("weights/"));
+        if golden.description.partial {
+            for (name, zeros) in export_parameters(&model, &state) {
+                weights.entry(name).or_insert(zeros);
+            }
+        }
+        import_parameters(&model, &weights, &mut state).expect("official names");
         let (images, labels) = mini_batch(&golden, shape);
         Self { golden, model, state, images, labels }
     }
@@ -127,8 +136,16 @@ fn pixel_table(golden: &Golden<Description>) -> PixelTable {
     PixelTable::new(&golden.values::<f64>("mean"), &golden.values::<f64>("deviation")).expect("a pixel table")
 }
 
-const NETWORKS: [&str; 5] =
-    ["zhang64_network", "zhang64_odd", "nasbench201_network", "nasbench201_bias", "nasbench201_affine"];
+const NETWORKS: [&str; 8] = [
+    "zhang64_network",
+    "zhang64_odd",
+    "nasbench201_network",
+    "nasbench201_bias",
+    "nasbench201_affine",
+    "darts_network",
+    "darts_zeros",
+    "darts_untied",
+];
 
 const MIXTURES: [&str; 2] = ["zhang64_mixture", "nasbench201_mixture"];
 

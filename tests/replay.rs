@@ -145,6 +145,17 @@ fn what_is_wrong_in_the_trace_of_a_search_is_named() {
 }
 
 #[test]
+fn twenty_steps_of_darts_on_the_reference_agree() {
+    let evaluation = ["loss", "accuracy", "correct"].map(|quantity| ("evaluation", quantity, 16));
+    let parts = [("steps", "loss", 20), ("steps", "accuracy", 20), ("final", "tensors", 1625)];
+    assert_rows(&replay("darts-decay", ""), &[&parts[..], &evaluation].concat(), 1e-8);
+    for level in Level::available() {
+        let rows = replay("darts-decay", &format!("--device cpu --simd {level} --only evaluation"));
+        assert_rows(&rows, &evaluation, 1e-4);
+    }
+}
+
+#[test]
 fn every_part_agrees_on_both_backends() {
     let expected = [
         ("gradients", "tensors", 51),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{NASBENCH201, Recorded, SEARCH, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
 use crosstalk::records::{AccuracyRecord, InterferenceRecord, Journal, Record, StepRecord, read_parquet};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
@@ -95,7 +95,7 @@ fn assert_tidy(folder: &Path) {
 fn a_run_killed_at_random_ends_with_the_same_bits() {
     let shop = Workshop::new();
     let mut kills = 0;
-    let runs = [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, SEARCH), (6, SEARCH)];
+    let runs = [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, DARTS), (6, SEARCH), (7, SEARCH)];
     for (seed, options) in runs {
         let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} {options} --set seed.base={seed}"));
         let name = format!("killed-{seed}");

@@ -116,6 +116,26 @@ fn cells_that_choose_for_themselves_have_alphas_of_their_own() {
 }
 
 #[test]
+fn a_search_over_darts_makes_a_child_with_two_edges_a_node() {
+    let shop = Workshop::new();
+    let options = "--set network.space=darts --set network.cells=3 --set network.channels=4 --steps 2";
+    let printed = shop.run(&format!("search darts small.toml --out run {options}"));
+    let derived = printed.split_once("the strongest gates make ").expect("a line").1.lines().next().expect("a child");
+    let space = Space::built_in("darts").expect("a built-in space");
+    let child = space.parse_child(derived).expect("a child");
+    let mut rest = child.0.as_slice();
+    for node in [2, 3, 4, 5, 2, 3, 4, 5] {
+        let (edges, after) = rest.split_at(node);
+        rest = after;
+        assert_eq!(edges.iter().filter(|candidate| **candidate != 0).count(), 2, "{derived}");
+    }
+    let file =
+        TensorFile::read(&shop.path("run/checkpoints/step-00000002/replica-0.safetensors")).expect("a checkpoint");
+    assert_eq!(["alphas_normal", "alphas_reduce"].map(|name| file.tensors[name].shape.clone()), [[14, 8], [14, 8]]);
+    assert_eq!(shop.recorded("run").alphas.len(), 2 * 2 * 14 * 8, "before the first step and at the end");
+}
+
+#[test]
 fn alphas_without_a_name_in_the_space_are_called_after_their_cell() {
     let mut space = Space::built_in("zhang64").expect("a built-in space");
     space.cells.values_mut().for_each(|cell| cell.alphas = None);

@@ -8,8 +8,8 @@ fn zhang64() -> Space {
     Space::built_in("zhang64").unwrap()
 }
 
-fn fixture(name: &str) -> Space {
-    Space::load(&format!("{}/tests/fixtures/spaces/{name}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap()
+fn darts() -> Space {
+    Space::built_in("darts").unwrap()
 }
 
 fn written(space: &Space, children: &[Child]) -> Vec<String> {
@@ -39,7 +39,7 @@ fn every_child_is_read_back_as_written_and_found_at_its_index() {
 
 #[test]
 fn children_of_a_huge_space_are_numbered_and_read_back() {
-    let space = fixture("darts");
+    let space = darts();
     let last = space.child_at(space.child_count() - 1);
     assert_eq!(space.format_child(&last), vec!["8"; 28].join("-"));
     assert_eq!(space.index_of(&last), 8u128.pow(28) - 1);
@@ -100,7 +100,7 @@ fn shared_candidates_and_distance_add_up_to_the_edges() {
 
 #[test]
 fn a_sample_asks_once_per_edge_in_order_and_takes_what_is_drawn() {
-    let space = fixture("darts");
+    let space = darts();
     let mut bounds = Vec::new();
     let child = space.sample(&mut |bound| {
         bounds.push(bound);
@@ -122,7 +122,7 @@ fn lists_are_all_every_or_named_children_in_their_order() {
 
 #[test]
 fn every_spreads_over_a_huge_space_and_includes_both_ends() {
-    let space = fixture("darts");
+    let space = darts();
     let children = space.parse_children("every:1000").unwrap();
     assert!(children.windows(2).all(|pair| pair[0] < pair[1]));
     assert_eq!((children.len(), space.index_of(&children[999])), (1000, space.child_count() - 1));
@@ -162,6 +162,6 @@ fn bad_lists_say_what_is_wrong() {
         assert!(sentence(text).ends_with("choose one from 1 to 64"), "{text}");
     }
     assert!(sentence("111,,222").contains("the child `` has 0 digits"));
-    let huge = fixture("darts").parse_children("all").unwrap_err().to_string();
+    let huge = darts().parse_children("all").unwrap_err().to_string();
     assert!(huge.contains("a list holds 1048576 at most"), "{huge}");
 }

@@ -1,16 +1,6 @@
 //! Files of search spaces: what the format can say, and the sentence that each mistake gets.
 
-use std::path::PathBuf;
-
 use crosstalk::space::{BlockKind, Candidate, LayerOperation, OutputRule, Space};
-
-fn fixture(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/spaces", name].iter().collect()
-}
-
-fn load(name: &str) -> Space {
-    Space::load(fixture(name).to_str().unwrap()).unwrap()
-}
 
 fn zhang64() -> String {
     include_str!("../spaces/zhang64.toml").to_owned()
@@ -31,7 +21,7 @@ fn every_built_in_space_loads_under_the_name_that_it_bears() {
 
 #[test]
 fn a_space_survives_being_written_and_read() {
-    for space in [Space::built_in("zhang64").unwrap(), Space::built_in("nasbench201").unwrap(), load("darts.toml")] {
+    for space in Space::built_in_names().into_iter().map(|name| Space::built_in(name).unwrap()) {
         let text = toml::to_string(&space).unwrap();
         assert_eq!(Space::from_toml(&text, "written").unwrap(), space);
     }
@@ -68,7 +58,7 @@ fn nasbench201_is_three_stages_with_residual_reductions() {
 
 #[test]
 fn darts_has_two_cell_types_two_inputs_and_strides_on_edges() {
-    let space = load("darts.toml");
+    let space = Space::built_in("darts").unwrap();
     assert_eq!(space.choices(), vec![8; 28]);
     assert_eq!(space.child_count(), 8u128.pow(28));
     assert_eq!(space.edge_names()[13..15], ["normal 4->5", "reduce 0->2"]);
@@ -91,11 +81,11 @@ fn darts_has_two_cell_types_two_inputs_and_strides_on_edges() {
 fn a_name_or_a_path_that_leads_nowhere_says_what_to_write() {
     assert_eq!(
         Space::load("zhang46").unwrap_err().to_string(),
-        "no search space is called `zhang46`: name one of `zhang64`, `nasbench201`, or a file that ends in `.toml`"
+        "no search space is called `zhang46`: name one of `zhang64`, `nasbench201`, `darts`, or a file that ends in `.toml`"
     );
     let missing = Space::load("absent/space.toml").unwrap_err().to_string();
     assert!(missing.starts_with("the search space `absent/space.toml` cannot be read ("), "{missing}");
-    assert!(missing.ends_with("check the path, or name one of `zhang64`, `nasbench201`"), "{missing}");
+    assert!(missing.ends_with("check the path, or name one of `zhang64`, `nasbench201`, `darts`"), "{missing}");
 }
 
 #[test]
@@ -113,7 +103,7 @@ fn mistakes_of_syntax_name_the_file_and_the_line() {
         (
             "\"digits\"",
             "\"roman\"",
-            "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `nasbench201`",
+            "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `darts`, `nasbench201`",
         ),
         ("kernel = 5,", "kernal = 5,", "unknown key `kernal`, expected one of `operation`, `relu`, `kernel`"),
         ("[stem]", "[stem", "line 19: "),
@@ -325,7 +315,7 @@ fn an_input_taken_as_it_is_needs_c_channels() {
 #[test]
 fn mistakes_in_reductions_are_refused() {
     let nasbench201 = include_str!("../spaces/nasbench201.toml").to_owned();
-    let darts = std::fs::read_to_string(fixture("darts.toml")).unwrap();
+    let darts = include_str!("../spaces/darts.toml").to_owned();
     let cases = [
         (
             &nasbench201,
@@ -380,15 +370,15 @@ fn mistakes_in_reductions_are_refused() {
         (&nasbench201, "encoding = \"nasbench201\"", "encoding = \"digits\"", "", "ok"),
         (
             &darts,
-            "\"numbers\"",
-            "\"digits\"",
+            "\"darts\"\n\n",
+            "\"digits\"\n\n",
             "encoding",
             "`digits` writes the edges of one searched cell, but there are 2; choose `numbers`",
         ),
         (
             &darts,
-            "\"numbers\"",
-            "\"nasbench201\"",
+            "\"darts\"\n\n",
+            "\"nasbench201\"\n\n",
             "encoding",
             "`nasbench201` writes the edges of one searched cell, but there are 2; choose `numbers`",
         ),

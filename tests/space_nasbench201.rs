@@ -110,8 +110,7 @@ fn a_child_may_choose_anew_in_every_cell() {
 
 #[test]
 fn untied_cells_of_two_kinds_take_the_choices_of_their_kind() {
-    let path = format!("{}/tests/fixtures/spaces/darts.toml", env!("CARGO_MANIFEST_DIR"));
-    let tied = Space::load(&path).unwrap();
+    let tied = Space::built_in("darts").unwrap();
     let untied = tied.clone().untied(6);
     assert_eq!(untied.choices().len(), 6 * 14);
     let child = tied.child_at(123_456_789);

@@ -12,6 +12,9 @@ pub fn description(space: &Space, text: &str) -> anyhow::Result<Vec<[String; 2]>
         ["child".to_owned(), space.format_child(&child)],
         ["index".to_owned(), space.index_of(&child).to_string()],
     ];
+    if let Some(genotype) = space.genotype(&child) {
+        rows.push(["genotype".to_owned(), genotype.unwrap_or_else(|reason| reason.to_string())]);
+    }
     if let Some(indices) = space.to_naslib(&child) {
         rows.push(["NASLib".to_owned(), naslib(&indices)]);
     }
@@ -51,6 +54,12 @@ mod tests {
         assert_eq!([of("index"), of("NASLib"), of("connected")], ["13806", "(4, 3, 3, 1, 0, 0)", "yes"]);
         assert_eq!(of("canonical"), "#+(0)@nor_conv_1x1+(0)@avg_pool_3x3+(0)@nor_conv_1x1");
         assert_eq!(of("1->2"), "none");
+        let darts = Space::built_in("darts").unwrap();
+        let rows = description(&darts, &darts.format_child(&darts.example_child())).unwrap();
+        assert_eq!(
+            rows[2],
+            ["genotype", "none: node 2 of `normal` takes 1 edges that are not zero, and a genotype keeps 2"]
+        );
         for wrong in ["15625", "(4, 3, 3, 1, 0)", "(4, 3, 3, 1, 0, 5)"] {
             assert!(description(&space, wrong).is_err(), "{wrong}");
         }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 #[derive(Args)]
 pub struct RunArguments {
-    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, nasbench201-standalone) or a TOML file.
+    /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, nasbench201-standalone, darts, darts-small) or a TOML file.
     #[arg(required_unless_present_any = ["from", "resume"])]
     pub config: Option<String>,
     /// Data set: digits, cifar10:PATH or idx:FOLDER.

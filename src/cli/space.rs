@@ -30,7 +30,7 @@ enum SpaceCommand {
         /// A built-in space, or the path of a file that ends in `.toml`.
         #[arg(value_name = "NAME_OR_FILE")]
         space: String,
-        /// In the space's notation; for nasbench201 also an index, or NASLib's list as `(4, 3, 3, 1, 0, 0)`.
+        /// In the space's notation; for nasbench201 also an index, or NASLib's list as `(4, 3, 3, 1, 0, 0)`; for darts also a genotype.
         child: String,
     },
 }
@@ -176,6 +176,7 @@ fn children(space: &Space) -> String {
     let written = match space.encoding {
         Encoding::Digits => "one digit an edge, candidates numbered from 1",
         Encoding::Numbers => "one number an edge, candidates numbered from 1, joined by `-`",
+        Encoding::Darts => "one number an edge, candidates numbered from 1, joined by `-`; a genotype is read too",
         Encoding::Nasbench201 => "candidates by name with their source, edges between `|`, nodes joined by `+`",
     };
     let example = space.example_child();
@@ -278,9 +279,10 @@ mod tests {
     #[test]
     fn the_listing_names_every_built_in_space() {
         insta::assert_snapshot!(listing().unwrap(), @r"
-        name         children  title
-        zhang64      64        Three edges with four candidates each: small enough to train every child alone
-        nasbench201  15,625    Six edges with five candidates each, every child in a published table
+        name         children                            title
+        zhang64      64                                  Three edges with four candidates each: small enough to train every child alone
+        nasbench201  15,625                              Six edges with five candidates each, every child in a published table
+        darts        19,342,813,113,834,066,795,298,816  Two cells of fourteen edges with eight candidates each
         ");
     }
 

@@ -4,7 +4,7 @@ use super::{
     Block, CandidateBody, CellInput, Edge, Head, Layer, Layout, Network, Norm, NormId, Parameter, ParameterId, Place,
     Role, Segments,
 };
-use crate::ops::{Convolution, DepthwiseSeparable, Operation, Pool, PoolKind, Window};
+use crate::ops::{Convolution, DepthwiseSeparable, FactorizedReduce, Operation, Pool, PoolKind, Window};
 use crate::space::{
     self, BlockKind, Candidate, Cell, LayerOperation, Normalization, OutputRule, Residual, Space, expand,
 };
@@ -13,9 +13,13 @@ use crate::tensor::Shape;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     #[error(
-        "{space}: {place} needs a factorized reduction, which this version cannot compute; choose a space without one"
+        "{space}: a factorized reduction in {place} has no two halves of one size for {shape}; use images whose height and width can be halved at every reduction"
     )]
-    FactorizedReduce { space: String, place: String },
+    OddSize { space: String, place: String, shape: Shape },
+    #[error(
+        "{space}: a factorized reduction in {place} cannot make {channels} channels in two halves; choose even channels"
+    )]
+    OddChannels { space: String, place: String, channels: usize },
     #[error("{space}: {place} sums feature maps of different shapes ({first} and {other}); mend the space's file")]
     Shapes { space: String, place: String, first: String, other: String },
     #[error("{space}: {place} reduces its input to nothing ({shape}); use larger images or fewer reductions")]
@@ -222,8 +226,14 @@ impl Builder<'_> {
                 Operation::Pool(Pool { kind, window, input, output: window.output_shape(input, input.channels) })
             }
             LayerOperation::FactorizedReduce => {
-                let (space, place) = (self.space.name.clone(), site.label.to_owned());
-                return Err(NetworkError::FactorizedReduce { space, place });
+                let output = self.halved(site, input, outputs)?;
+                let half = outputs / 2;
+                for (index, outputs) in [0..half, half..outputs].into_iter().enumerate() {
+                    let layout = Layout::Columns { outputs, channels: output.channels, inputs: inputs.clone() };
+                    let role = Role::Weight { fan_in: input.channels };
+                    weights.push(self.parameter(weight_name(index), role, layout, site));
+                }
+                Operation::FactorizedReduce(FactorizedReduce { input, output })
             }
         };
         let output = operation.output();
@@ -245,6 +255,18 @@ impl Builder<'_> {
             (None, None) => expand(&site.prefix, &site.names),
         };
         Ok((Layer { name, relu: spec.relu, operation, weights, norm }, next))
+    }
+
+    /// What a factorized reduction makes of `input`.
+    fn halved(&self, site: &Site, input: Shape, channels: usize) -> Result<Shape, NetworkError> {
+        let (space, place) = (self.space.name.clone(), site.label.to_owned());
+        if !input.height.is_multiple_of(2) || !input.width.is_multiple_of(2) {
+            return Err(NetworkError::OddSize { space, place, shape: input });
+        }
+        if !channels.is_multiple_of(2) {
+            return Err(NetworkError::OddChannels { space, place, channels });
+        }
+        Ok(Shape::new(input.height / 2, input.width / 2, channels))
     }
 
     fn residual(

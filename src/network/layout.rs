@@ -1,6 +1,7 @@
 //! Where the values of a parameter lie: PyTorch's order (logical) and the kernels' order (physical).
 
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
+use std::ops::Range;
 
 /// The channel counts of concatenated feature maps; each segment is padded on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ impl Segments {
 pub enum Layout {
     /// `[outputs, inputs, kernel, kernel]` in PyTorch, `[ky][kx][input][output]` in the bank.
     Convolution { outputs: usize, inputs: Segments, kernel: usize },
+    /// `[outputs, inputs, 1, 1]` in PyTorch; `[input][output]` in the bank, with all `channels` that `outputs` are some of: the others are padding.
+    Columns { outputs: Range<usize>, channels: usize, inputs: Segments },
     /// `[channels, 1, kernel, kernel]` in PyTorch, `[ky][kx][channel]` in the bank.
     Depthwise { channels: Segments, kernel: usize },
     /// `[outputs, inputs]` in PyTorch, `[output][input]` in the bank.
@@ -60,6 +63,7 @@ impl Layout {
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Convolution { outputs, inputs, kernel } => vec![*outputs, inputs.logical(), *kernel, *kernel],
+            Self::Columns { outputs, inputs, .. } => vec![outputs.len(), inputs.logical(), 1, 1],
             Self::Depthwise { channels, kernel } => vec![channels.logical(), 1, *kernel, *kernel],
             Self::Linear { outputs, inputs } => vec![*outputs, inputs.logical()],
             Self::Channels(channels) => vec![channels.logical()],
@@ -79,6 +83,7 @@ impl Layout {
             Self::Convolution { outputs, inputs, kernel } => {
                 kernel * kernel * inputs.physical() * padded_channels(*outputs)
             }
+            Self::Columns { channels, inputs, .. } => inputs.physical() * padded_channels(*channels),
             Self::Depthwise { channels, kernel } => kernel * kernel * channels.physical(),
             Self::Linear { outputs, inputs } => outputs * inputs.physical(),
             Self::Channels(channels) => channels.physical(),
@@ -101,6 +106,10 @@ impl Layout {
                     }
                 }
                 positions
+            }
+            Self::Columns { outputs, channels, inputs } => {
+                let (columns, inputs) = (padded_channels(*channels), inputs.positions());
+                outputs.clone().flat_map(|output| inputs.iter().map(move |input| input * columns + output)).collect()
             }
             Self::Depthwise { channels, kernel } => {
                 let columns = channels.physical();
@@ -126,6 +135,7 @@ mod tests {
     fn every_value_has_its_own_place_and_the_rest_is_padding() {
         let layouts = [
             Layout::Convolution { outputs: 12, inputs: Segments::features(vec![12, 5]), kernel: 3 },
+            Layout::Columns { outputs: 6..12, channels: 12, inputs: Segments::features(vec![12, 5]) },
             Layout::Depthwise { channels: Segments::features(vec![12]), kernel: 5 },
             Layout::Linear { outputs: 10, inputs: Segments::features(vec![12, 12]) },
             Layout::Channels(Segments::image(3)),

@@ -5,6 +5,7 @@ pub mod convolution;
 mod cost;
 mod dense;
 pub mod depthwise;
+pub mod factorized_reduce;
 pub mod head;
 pub mod input;
 pub mod node;
@@ -34,6 +35,14 @@ pub struct DepthwiseSeparable {
     pub output: Shape,
 }
 
+/// Halves height and width, which are even: a 1x1 convolution of stride 2 makes the first half of the output channels, another one that starts one pixel further
+/// down and right the second half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FactorizedReduce {
+    pub input: Shape,
+    pub output: Shape,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PoolKind {
     /// The largest valid tap; strict `>`, so the first in row-major order wins a tie; NaN wins.
@@ -56,6 +65,7 @@ pub struct Pool {
 pub enum Operation {
     Convolution(Convolution),
     DepthwiseSeparable(DepthwiseSeparable),
+    FactorizedReduce(FactorizedReduce),
     Pool(Pool),
 }
 
@@ -64,6 +74,7 @@ impl Operation {
         match self {
             Self::Convolution(op) => op.input,
             Self::DepthwiseSeparable(op) => op.input,
+            Self::FactorizedReduce(op) => op.input,
             Self::Pool(op) => op.input,
         }
     }
@@ -72,15 +83,8 @@ impl Operation {
         match self {
             Self::Convolution(op) => op.output,
             Self::DepthwiseSeparable(op) => op.output,
+            Self::FactorizedReduce(op) => op.output,
             Self::Pool(op) => op.output,
-        }
-    }
-
-    pub const fn window(&self) -> Window {
-        match self {
-            Self::Convolution(op) => op.window,
-            Self::DepthwiseSeparable(op) => op.window,
-            Self::Pool(op) => op.window,
         }
     }
 }

@@ -8,8 +8,8 @@ const ZERO: &str = "#";
 
 impl Space {
     /// The children's cells as canonical strings of NAS-Bench-201 (arXiv 2001.00326), one a searched cell joined by `/`: input `i` is
-    /// `i`; a term of a node is `#` if its candidate is zero or its source is exactly `#`, the source's string for an identity, else
-    /// `(source)@candidate`; a node joins its sorted terms with `+`. 6,466 strings for 15,625 children.
+    /// `i`; a term of a node is `#` if its candidate is zero or its source is exactly `#`, the source's string for an identity that keeps the
+    /// size, else `(source)@candidate`; a node joins its sorted terms with `+`. 6,466 strings for 15,625 children.
     pub fn canonical_string(&self, child: &Child) -> String {
         self.strings(child, |terms| terms)
     }
@@ -65,7 +65,7 @@ impl Space {
                 match self.candidates.get(name) {
                     _ if nodes[*source] == ZERO => ZERO.to_owned(),
                     Some(Candidate::Zero) => ZERO.to_owned(),
-                    Some(Candidate::Identity { .. }) => nodes[*source].clone(),
+                    Some(Candidate::Identity { .. }) if cell.edge_stride(*source) == 1 => nodes[*source].clone(),
                     _ => format!("({})@{name}", nodes[*source]),
                 }
             });

@@ -70,7 +70,7 @@ impl Space {
     fn listed_children(&self, text: &str) -> Result<Vec<Child>, ChildError> {
         let mut children = Vec::new();
         let mut places = HashMap::new();
-        for (index, text) in text.split(',').map(str::trim).enumerate() {
+        for (index, text) in split(text).into_iter().map(str::trim).enumerate() {
             let child = self.parse_child(text)?;
             if let Some(first) = places.insert(child.clone(), index + 1) {
                 return Err(ChildError::Duplicate { child: text.to_owned(), first, second: index + 1 });
@@ -79,4 +79,22 @@ impl Space {
         }
         Ok(children)
     }
+}
+
+/// Parts between commas that stand in no brackets: a genotype has commas of its own.
+fn split(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0_usize, 0, Vec::new());
+    for (at, symbol) in list.char_indices() {
+        match symbol {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&list[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&list[start..]);
+    parts
 }

@@ -153,6 +153,10 @@ pub enum Problem {
     DigitsCandidates { cell: String, count: usize },
     #[error("`{encoding}` writes the edges of one searched cell, but there are {count}; choose `numbers`")]
     OneCell { encoding: &'static str, count: usize },
+    #[error("`darts` writes the cells `normal` and `reduce` and no others; name them so or choose `numbers`")]
+    GenotypeCells,
+    #[error("`darts` writes genotypes, but `cells.{cell}` lacks {lacking}; choose `numbers`")]
+    Genotype { cell: String, lacking: &'static str },
     #[error("there are 2^128 children or more, which is too many to number; remove edges or candidates")]
     TooManyChildren,
 }

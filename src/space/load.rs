@@ -10,6 +10,7 @@ use super::model::Space;
 const BUILT_IN: &[(&str, &str)] = &[
     ("zhang64", include_str!("../../spaces/zhang64.toml")),
     ("nasbench201", include_str!("../../spaces/nasbench201.toml")),
+    ("darts", include_str!("../../spaces/darts.toml")),
 ];
 
 impl Space {

@@ -24,7 +24,7 @@ mod validate;
 pub use alphas::AlphaTensor;
 pub use block::{Block, BlockKind};
 pub use child::{Child, Children};
-pub use encoding::ChildError;
+pub use encoding::{ChildError, NoGenotype};
 pub use error::{Problem, SpaceError};
 pub use model::*;
 pub use template::expand;

@@ -45,6 +45,8 @@ pub enum Encoding {
     Digits,
     /// One number an edge, candidates numbered from 1, joined by `-`.
     Numbers,
+    /// As `numbers`; a genotype of DARTS is read too (`darts`).
+    Darts,
     /// Candidates by name, edges by their source: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` (`nasbench201`).
     Nasbench201,
 }

@@ -42,6 +42,10 @@ pub const NASBENCH201: &str = "--set network.space=nasbench201 --set network.cel
                                --set step.children=uniform --set step.order=lexicographic --set step.lanes=2 \
                                --set step.redraw_zero_nodes=true --set optimizer.nesterov=true --set optimizer.clip_norm=2.0";
 
+/// Makes of [`SMALL`] a run of darts with two uniform children a step.
+pub const DARTS: &str = "--set network.space=darts --set network.cells=3 --set network.channels=4 --set step.children=uniform \
+                         --set step.order=lexicographic --set step.lanes=2 --set optimizer.clip_norm=2.0";
+
 /// Makes of [`SMALL`] a search that evaluates the child that it makes.
 pub const SEARCH: &str = "--set step.children=mixture --set step.order=lexicographic --set optimizer.clip_norm=5.0 \
                           --set architecture.learning_rate=0.05 --set evaluation.children=derived";

@@ -8,7 +8,8 @@ input. The `.safetensors` beside it (F64 unless said; everything given is exactl
     labels                 I64 [batch]
     mean, deviation        F32 [image_channels], of byte / 255
     pixel_table            F32 [image_channels, 256]
-    weights/NAME           the whole state under the official names, buffers included (`num_batches_tracked` I64)
+    weights/NAME           the whole state under the official names, buffers included (`num_batches_tracked` I64); with `partial` only of the
+                           candidates that a child of the list uses
 
 and for every child:
 
@@ -34,9 +35,20 @@ from torch.nn import functional
 import architecture
 import digits
 from model import initialize
-from supernets import NASBENCH201_CHILDREN, supernet
+from supernets import DARTS_CHILDREN, NASBENCH201_CHILDREN, supernet
 from ties import TieWatch
 
+DARTS_FOUR_CELLS = {
+    "space": "darts",
+    "channels": 2,
+    "cells": 4,
+    "classes": 10,
+    "image_channels": 1,
+    "height": 8,
+    "width": 8,
+    "batch": 8,  # with 4, PyTorch's own f32 is 2e-5 off: normalizations of 16 pixels
+    "partial": True,
+}
 NETWORKS = {
     # Channels a multiple of 8: no padding anywhere.
     "zhang64_network": {
@@ -116,6 +128,23 @@ NETWORKS = {
             "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|nor_conv_1x1~0|skip_connect~1|none~2|",
             "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|none~1|none~2|",
         ],
+    },
+    # Four cells, so that each kind stands before and behind a reduction; every candidate in both; both halves of a factorized reduction in one vector.
+    "darts_network": {**DARTS_FOUR_CELLS, "children": DARTS_CHILDREN[:1]},
+    # A node of zeros in both, and inputs that nobody reads, whose running statistics move.
+    "darts_zeros": {**DARTS_FOUR_CELLS, "channels": 3, "children": DARTS_CHILDREN[2:]},
+    # Another choice in every cell; halves of three and of six channels.
+    "darts_untied": {
+        "space": "darts",
+        "channels": 3,
+        "cells": 3,
+        "classes": 7,
+        "image_channels": 3,
+        "height": 12,
+        "width": 8,
+        "batch": 4,
+        "partial": True,
+        "children": ["4-2-6-7-5-3-8-1-4-4-5-6-3-2/7-4-5-4-1-8-3-2-6-4-2-5-8-4/4-8-6-1-3-2-4-5-7-5-4-6-2-3"],
     },
     "zhang64_mixture": {
         "space": "zhang64",
@@ -237,9 +266,13 @@ def golden_network(description):
         "deviation": torch.from_numpy(deviation),
         "pixel_table": torch.from_numpy(table),
     }
-    tensors |= {f"weights/{name}": tensor for name, tensor in state.items()}
+    used = set()
     for child in description["children"]:
-        tensors |= train(model, pixels, labels, child, child, state)
+        trained = train(model, pixels, labels, child, child, state)
+        for kind in ("grad", "tracked"):
+            prefix = f"{kind}/{child}/"
+            used |= {name.removeprefix(prefix) for name in trained if name.startswith(prefix)}
+        tensors |= trained
         # The child has moved the running statistics; the evaluations, and the next child, start from the given ones.
         for regime in ("running", "batch"):
             model.load_state_dict(state)
@@ -252,4 +285,6 @@ def golden_network(description):
         tensors |= train(model, pixels, labels, "mixture", architecture.gates(alphas), state)
         for name, tensor in alphas.items():
             tensors |= {f"alphas/{name}": tensor.detach(), f"alpha_grad/{name}": tensor.grad}
+    stored = used if description.get("partial") else state
+    tensors |= {f"weights/{name}": tensor for name, tensor in state.items() if name in stored}
     return {**description, "seed": seed, "margin": margins[seed]}, tensors

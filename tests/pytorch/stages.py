@@ -11,8 +11,8 @@ then computed with in f64):
 
     CASE/input.I                   raw output of producer I                            [batch, channels, height, width]
     CASE/input_gamma.I, CASE/input_beta.I     its scale and shift, if affine           [channels]
-    CASE/weight.0                  convolution [out, in, k, k], depthwise [in, 1, k, k], head [classes, in]
-    CASE/weight.1                  pointwise                                           [out, in, 1, 1]
+    CASE/weight.0                  convolution [out, in, k, k], depthwise [in, 1, k, k], first half [out / 2, in, 1, 1], head [classes, in]
+    CASE/weight.1                  pointwise [out, in, 1, 1], second half [out / 2, in, 1, 1]
     CASE/gamma, CASE/beta          scale and shift of the output, if affine            [out]
     CASE/gate                      node: factor of every segment                       [segments]
     CASE/bias, CASE/labels         head: [classes]; I64 [batch]
@@ -45,7 +45,7 @@ MARGIN = 1e-4
 
 TABLE = tomllib.loads((Path(__file__).resolve().parent.parent / "cases.toml").read_text())
 EPSILON = TABLE["epsilon"]
-LINEAR = ("convolution", "depthwise_separable", "max_pool", "average_pool")
+LINEAR = ("convolution", "depthwise_separable", "factorized_reduce", "max_pool", "average_pool")
 
 
 def segment(text):
@@ -61,7 +61,7 @@ def complete(row):
         "batch": 3,
         "relu": False,
         "kernel": kernel,
-        "stride": 1,
+        "stride": 2 if row["operation"] == "factorized_reduce" else 1,
         "dilation": dilation,
         "padding": dilation * (kernel // 2),
         "ties": False,
@@ -103,6 +103,9 @@ def given(case, attempt):
     elif kind == "depthwise_separable":
         tensors["weight.0"] = normal(inputs, 1, case["kernel"], case["kernel"], scale=1 / case["kernel"])
         tensors["weight.1"] = normal(outputs, inputs, 1, 1, scale=inputs**-0.5)
+    elif kind == "factorized_reduce":
+        for name in ("weight.0", "weight.1"):
+            tensors[name] = normal(outputs // 2, inputs, 1, 1, scale=inputs**-0.5)
     elif kind == "node":
         tensors["gate"] = normal(len(case["segments"]), scale=0.5, shift=0.5)
     elif kind == "head":
@@ -141,6 +144,9 @@ def linear_operation(case, x, weights):
     if kind == "depthwise_separable":
         depthwise = functional.conv2d(x, weights[0], None, *window, case["dilation"], groups=x.shape[1])
         return functional.conv2d(depthwise, weights[1])
+    if kind == "factorized_reduce":
+        halves = [functional.conv2d(x[:, :, first:, first:], weights[first], None, 2) for first in (0, 1)]
+        return torch.cat(halves, 1)
     if kind == "max_pool":
         return functional.max_pool2d(x, case["kernel"], *window)
     return functional.avg_pool2d(x, case["kernel"], *window, count_include_pad=False)

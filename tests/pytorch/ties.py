@@ -50,10 +50,10 @@ def root_mean_square(x):
 
 
 def relu_margin(x):
-    """Infinite where all of `x` is exactly zero: nothing rounds there, and no gradient passes."""
-    if not x.detach().any():
-        return float("inf")
-    return (x.detach().abs().min() / root_mean_square(x)).item()
+    """Exact zeros do not count, as a node without terms has them: nothing rounds there, and no gradient passes. Infinite where all is zero."""
+    sizes = x.detach().abs()
+    sizes = sizes[sizes > 0]
+    return (sizes.min() / root_mean_square(x)).item() if sizes.numel() else float("inf")
 
 
 def pool_margin(x, stride=1):

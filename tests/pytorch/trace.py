@@ -31,7 +31,7 @@ from torch.nn import functional
 import architecture
 import digits
 from model import CHILDREN, initialize
-from supernets import ALL_CHILDREN, NASBENCH201_CHILDREN, supernet
+from supernets import ALL_CHILDREN, DARTS_CHILDREN, NASBENCH201_CHILDREN, supernet
 from ties import TieWatch, logit_margin
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "traces"
@@ -43,6 +43,8 @@ CYCLE = ["124", "213", "431", "342", "111", "222", "333", "444", "134", "423"]
 CYCLE_WITHOUT_COPIES = ["124", "213", "431", "342", "234", "444"]
 # A cell of zeros leaves biases before batch statistics alone: what is left of them is rounding, 300 times enlarged in every layer.
 CONNECTED = [child for child in NASBENCH201_CHILDREN if "|none~0|none~1|none~2|" not in child]
+# Beside those of the goldens, children whose edges are all drawn.
+DARTS_CYCLE = DARTS_CHILDREN + ["-".join(map(str, np.random.RandomState(i).randint(1, 9, 28))) for i in range(5)]
 
 
 @dataclass
@@ -138,6 +140,20 @@ TRACES = [
         cells=1,
         evaluated_weights="replayed",
         seed=7,
+    ),
+    Trace(
+        "darts-decay",
+        space="darts",
+        steps=20,
+        batch=16,
+        unsampled="decay",
+        clip_norm=5.0,
+        weight_decay=3e-4,
+        children=DARTS_CYCLE,
+        evaluated_children=DARTS_CYCLE,
+        channels=1,  # files stay small; the cells that halve the size have two and four
+        cells=3,
+        seed=8,
     ),
     Trace(
         "zhang64-darts",

@@ -1,7 +1,7 @@
 //! The table of cases, `tests/cases.toml`: single stages by their shapes.
 
 use crosstalk::network::{Layout, Segments};
-use crosstalk::ops::{Convolution, DepthwiseSeparable, Operation, Pool, PoolKind, Window};
+use crosstalk::ops::{Convolution, DepthwiseSeparable, FactorizedReduce, Operation, Pool, PoolKind, Window};
 use crosstalk::tensor::Shape;
 use serde::Deserialize;
 use std::fmt;
@@ -11,6 +11,7 @@ use std::fmt;
 pub enum Kind {
     Convolution,
     DepthwiseSeparable,
+    FactorizedReduce,
     MaxPool,
     AveragePool,
     Node,
@@ -109,6 +110,7 @@ pub fn table() -> Vec<Case> {
 impl Case {
     pub fn window(&self) -> Window {
         let Self { kernel, stride, dilation, .. } = *self;
+        let stride = if self.operation == Kind::FactorizedReduce { 2 } else { stride };
         Window { padding: self.padding.unwrap_or(dilation * (kernel / 2)), kernel, stride, dilation }
     }
 
@@ -142,6 +144,7 @@ impl Case {
             Kind::DepthwiseSeparable => {
                 Some(Operation::DepthwiseSeparable(DepthwiseSeparable { window, input, output }))
             }
+            Kind::FactorizedReduce => Some(Operation::FactorizedReduce(FactorizedReduce { input, output })),
             Kind::MaxPool => Some(Operation::Pool(Pool { kind: PoolKind::Max, window, input, output })),
             Kind::AveragePool => Some(Operation::Pool(Pool { kind: PoolKind::Average, window, input, output })),
             Kind::Node | Kind::Head => None,
@@ -172,6 +175,12 @@ impl Case {
             Kind::DepthwiseSeparable => {
                 let depthwise = Layout::Depthwise { channels: inputs.clone(), kernel };
                 vec![("weight.0", depthwise), ("weight.1", Layout::Convolution { outputs, inputs, kernel: 1 })]
+            }
+            Kind::FactorizedReduce => {
+                let half = outputs / 2;
+                let columns =
+                    |outputs| Layout::Columns { outputs, channels: self.outputs, inputs: self.stored_input() };
+                vec![("weight.0", columns(0..half)), ("weight.1", columns(half..outputs))]
             }
             Kind::Head => vec![("weight.0", Layout::Linear { outputs, inputs }), ("bias", Layout::Plain(outputs))],
             Kind::MaxPool | Kind::AveragePool | Kind::Node => Vec::new(),

@@ -4,7 +4,7 @@ use crate::case::{Case, Kind, Normalization};
 use crate::channels::Channels;
 use crate::found::{Found, gradient_name};
 use crate::given::Given;
-use crosstalk::ops::{Operation, convolution, depthwise, head, node, normalization, pool};
+use crosstalk::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
 
 /// `accumulate`: input gradients are added to the inputs themselves.
 pub fn run(given: &Given, accumulate: bool) -> Found {
@@ -114,6 +114,7 @@ fn operate(given: &Given, operation: Operation, x: &[f64], found: &mut Found) ->
     let raw = match &operation {
         Operation::Convolution(op) => convolution::reference::forward(op, x, &weights[0]),
         Operation::DepthwiseSeparable(op) => depthwise::reference::forward(op, x, &weights[0], &weights[1]),
+        Operation::FactorizedReduce(op) => factorized_reduce::reference::forward(op, x, [&weights[0], &weights[1]]),
         Operation::Pool(op) => pool::reference::forward(op, x),
     };
     found.maps("raw", shape, &channels, &raw);
@@ -130,6 +131,10 @@ fn operate(given: &Given, operation: Operation, x: &[f64], found: &mut Found) ->
         Operation::DepthwiseSeparable(op) => {
             let (dx, depthwise, pointwise) = depthwise::reference::backward(op, x, &weights[0], &weights[1], &dy);
             (dx, vec![depthwise, pointwise])
+        }
+        Operation::FactorizedReduce(op) => {
+            let (dx, dw) = factorized_reduce::reference::backward(op, x, [&weights[0], &weights[1]], &dy);
+            (dx, dw.into())
         }
         Operation::Pool(op) => (pool::reference::backward(op, x, &dy), Vec::new()),
     };

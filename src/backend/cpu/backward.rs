@@ -10,7 +10,7 @@ use crate::backend::executor::TrainResult;
 use crate::ops::head::cpu::{ClassifierGradients, Outputs};
 use crate::ops::input::{GradientSums, Input, OutputGradient, OutputGradientReader, Segment, SegmentGradient};
 use crate::ops::node::cpu::{Term, TermGradient};
-use crate::ops::{Operation, convolution, depthwise, head, node, pool};
+use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, pool};
 use crate::plan::{Graph, ParameterRef, Stage, StageId, StageKind, ValueId, chunk_images};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -217,6 +217,10 @@ impl LaneRun<'_> {
                 let [depthwise, pointwise] = [weights[0], weights[1]].map(|weight| self.weights(weight));
                 depthwise::cpu::prepare_backward(op, depthwise::cpu::Weights { depthwise, pointwise }, prepared);
             }
+            Operation::FactorizedReduce(op) => {
+                let weights = [weights[0], weights[1]].map(|weight| self.weights(weight));
+                factorized_reduce::cpu::prepare_backward(op, weights, prepared);
+            }
             Operation::Pool(_) => {}
         }
     }
@@ -256,6 +260,21 @@ impl LaneRun<'_> {
                     output,
                     gradients,
                     weight_gradients,
+                    scratch,
+                );
+            }
+            Operation::FactorizedReduce(op) => {
+                let gradients = (!gradients.is_empty()).then_some(gradients);
+                let (first, second) = partial.split_at_mut(partial.len() / 2);
+                factorized_reduce::cpu::backward(
+                    level,
+                    op,
+                    &input,
+                    images,
+                    prepared,
+                    output,
+                    gradients,
+                    [first, second],
                     scratch,
                 );
             }

@@ -7,7 +7,7 @@ use crate::backend::executor::Regime;
 use crate::ops::head::cpu::Outputs;
 use crate::ops::input::{Input, Moments, Segment};
 use crate::ops::node::cpu::Term;
-use crate::ops::{Operation, convolution, depthwise, head, node, pool};
+use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, pool};
 use crate::plan::{GateRef, Graph, ParameterRef, Slot, Stage, StageKind, ValueId, chunk_images};
 use crate::tensor::padded_channels;
 use rayon::prelude::*;
@@ -113,6 +113,10 @@ impl LaneRun<'_> {
                             pointwise: self.weights(weights[1]),
                         };
                         depthwise::cpu::forward(level, op, &input, images, weights, out, moments, scratch);
+                    }
+                    Operation::FactorizedReduce(op) => {
+                        let weights = [weights[0], weights[1]].map(|weight| self.weights(weight));
+                        factorized_reduce::cpu::forward(level, op, &input, images, weights, out, moments, scratch);
                     }
                     Operation::Pool(op) => pool::cpu::forward(level, op, &input, images, out, moments, scratch),
                 }

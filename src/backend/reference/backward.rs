@@ -2,7 +2,7 @@
 
 use super::Tape;
 use crate::backend::executor::TrainResult;
-use crate::ops::{Operation, convolution, depthwise, head, node, normalization, pool};
+use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
 use crate::plan::{Gates, Graph, ParameterRef, StageKind, ValueId};
 
 /// Gradients on their way back.
@@ -46,6 +46,12 @@ pub(super) fn run(tape: Tape<'_>, gates: Option<&Gates>) -> TrainResult<f64> {
                             depthwise::reference::backward(op, &x, &values[0], &values[1], &dy);
                         tape.store(&mut gradients, weights[0], &depthwise);
                         tape.store(&mut gradients, weights[1], &pointwise);
+                        dx
+                    }
+                    Operation::FactorizedReduce(op) => {
+                        let halves = [values[0].as_slice(), &values[1]];
+                        let (dx, dw) = factorized_reduce::reference::backward(op, &x, halves, &dy);
+                        weights.iter().zip(dw).for_each(|(weight, dw)| tape.store(&mut gradients, *weight, &dw));
                         dx
                     }
                     Operation::Pool(op) => pool::reference::backward(op, &x, &dy),

@@ -4,7 +4,7 @@ use super::Tape;
 use crate::backend::LanePlan;
 use crate::backend::executor::{BatchStatistics, MiniBatch, Regime};
 use crate::network::{Bank, Network};
-use crate::ops::{Operation, convolution, depthwise, head, node, normalization, pool};
+use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
 use crate::plan::{Gates, Graph, StageKind, ValueId};
 use crate::tensor::IMAGE_CHANNEL_MULTIPLE;
 
@@ -39,6 +39,9 @@ pub(super) fn run<'a>(
                     Operation::Convolution(op) => convolution::reference::forward(op, &x, &weights[0]),
                     Operation::DepthwiseSeparable(op) => {
                         depthwise::reference::forward(op, &x, &weights[0], &weights[1])
+                    }
+                    Operation::FactorizedReduce(op) => {
+                        factorized_reduce::reference::forward(op, &x, [&weights[0], &weights[1]])
                     }
                     Operation::Pool(op) => pool::reference::forward(op, &x),
                 }

@@ -80,11 +80,6 @@ fn panel(space: &Space, name: &str, cell: &Cell, edges: Vec<Edge>) -> Panel {
 mod tests {
     use super::*;
 
-    fn space(name: &str) -> Space {
-        let file = format!("{}/tests/fixtures/spaces/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-        Space::load(if name == "darts" { &file } else { name }).unwrap()
-    }
-
     /// The titles of the groups of one class.
     fn titles<'a>(picture: &'a str, class: &str) -> Vec<&'a str> {
         let open = format!("<g class=\"{class}\">\n<title>");
@@ -94,7 +89,7 @@ mod tests {
     #[test]
     fn every_edge_of_every_cell_is_drawn_and_labeled_with_all_candidates() {
         for (name, cells, edges) in [("zhang64", 1, 3), ("nasbench201", 1, 6), ("darts", 2, 28)] {
-            let space = space(name);
+            let space = Space::built_in(name).unwrap();
             let graph = graph(&space, None);
             assert_eq!(graph.panels.len(), cells);
             let picture = cell_graph(&graph);
@@ -111,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_child_is_labeled_with_its_own_candidates_in_the_order_of_its_choices() {
-        let space = space("darts");
+        let space = Space::built_in("darts").unwrap();
         let child = space.example_child();
         let picture = cell_graph(&graph(&space, Some(&child)));
         let expected: Vec<String> = (space.edge_names().iter().zip(space.choice_candidates()).zip(&child.0))
@@ -129,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_picture_of_a_child_of_zhang64() {
-        let space = space("zhang64");
+        let space = Space::built_in("zhang64").unwrap();
         let child = space.parse_child("123").unwrap();
         insta::assert_snapshot!(cell_graph(&graph(&space, Some(&child))));
     }

@@ -1,7 +1,9 @@
-//! The dense product inside convolutions and pointwise convolutions: sums over taps and input channels, blocked in registers.
+//! Dense products over pixels: the sums over taps and input channels, blocked in registers, and the convolutions made of them.
 
+mod convolution;
 mod forward;
 mod weights;
 
-pub(crate) use forward::Dense;
+pub(crate) use convolution::{DenseConvolution, WindowTap};
+pub(crate) use forward::{Dense, Tap};
 pub(crate) use weights::DenseWeights;

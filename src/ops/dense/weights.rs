@@ -1,33 +1,34 @@
-//! `gradient[tap][ci][co] += sum over pixels of input[pixel + tap][ci] * dy[pixel][co]`.
+//! `gradient[ci][co] += sum over pixels of input[pixel][ci] * dy[pixel][co]`, for one tap: its offset is in `input`'s start.
 //!
 //! A block of input channels times one to three vectors of output channels stays in registers while the sum runs over a strip of pixels.
 
 use crate::simd::{Kernel, Simd};
+use std::ops::Range;
 
 pub(crate) struct DenseWeights<'a> {
     pub input: &'a [f32],
-    /// Offset of each tap from a pixel's place in `input`.
-    pub taps: &'a [usize],
     pub input_channels: usize,
     /// Distance of neighbouring output pixels' places in `input`, in numbers; likewise of rows.
     pub input_step: usize,
     pub input_row: usize,
     pub dy: &'a [f32],
     pub output_channels: usize,
+    /// Output channels to compute, from a multiple of 8 to another; others in the same vector may be computed too.
+    pub outputs: Range<usize>,
     /// Distances of pixels and rows in `dy`.
     pub dy_step: usize,
     pub dy_row: usize,
     pub rows: usize,
     pub pixels: usize,
-    /// `[tap][ci][co]`, added to.
+    /// `[ci][co]`, added to.
     pub gradient: &'a mut [f32],
 }
 
 impl DenseWeights<'_> {
     #[inline(always)]
     fn body<S: Simd>(mut self, simd: S) {
-        let vectors = self.output_channels / S::LANES;
-        let mut vector = 0;
+        let vectors = self.outputs.end.div_ceil(S::LANES);
+        let mut vector = self.outputs.start / S::LANES;
         while vector < vectors {
             vector += match vectors - vector {
                 1 => self.columns::<S, 1>(simd, vector * S::LANES),
@@ -41,38 +42,30 @@ impl DenseWeights<'_> {
     /// `V` vectors of output channels from `channel`; returns `V`.
     #[inline(always)]
     fn columns<S: Simd, const V: usize>(&mut self, simd: S, channel: usize) -> usize {
-        for tap in 0..self.taps.len() {
-            let mut ci = 0;
-            while ci < self.input_channels {
-                let rest = self.input_channels - ci;
-                ci += if V == 1 && rest >= 16 && S::REGISTERS == 32 {
-                    self.block::<S, 16, V>(simd, tap, ci, channel)
-                } else if rest >= 8 && (S::REGISTERS == 32 || V == 1) {
-                    self.block::<S, 8, V>(simd, tap, ci, channel)
-                } else {
-                    self.block::<S, 4, V>(simd, tap, ci, channel)
-                };
-            }
+        let mut ci = 0;
+        while ci < self.input_channels {
+            let rest = self.input_channels - ci;
+            ci += if V == 1 && rest >= 16 && S::REGISTERS == 32 {
+                self.block::<S, 16, V>(simd, ci, channel)
+            } else if rest >= 8 && (S::REGISTERS == 32 || V == 1) {
+                self.block::<S, 8, V>(simd, ci, channel)
+            } else {
+                self.block::<S, 4, V>(simd, ci, channel)
+            };
         }
         V
     }
 
-    /// One tap, `I` input channels from `ci`; returns `I`.
+    /// `I` input channels from `ci`; returns `I`.
     #[inline(always)]
-    fn block<S: Simd, const I: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        tap: usize,
-        ci: usize,
-        channel: usize,
-    ) -> usize {
+    fn block<S: Simd, const I: usize, const V: usize>(&mut self, simd: S, ci: usize, channel: usize) -> usize {
         let Self { output_channels, input_step, dy_step, pixels, .. } = *self;
-        // SAFETY: `run` asserted that the last pixel of the last row lies in `input` (with the last tap) and in `dy`, and that `gradient` holds every tap.
+        // SAFETY: `run` asserted that the last pixel of the last row lies in `input` and in `dy`, and that `gradient` holds all channels.
         unsafe {
-            let to = self.gradient.as_mut_ptr().add((tap * self.input_channels + ci) * output_channels + channel);
+            let to = self.gradient.as_mut_ptr().add(ci * output_channels + channel);
             let mut sums = [[simd.zero(); V]; I];
             for row in 0..self.rows {
-                let x = self.input.as_ptr().add(row * self.input_row + self.taps[tap] + ci);
+                let x = self.input.as_ptr().add(row * self.input_row + ci);
                 let dy = self.dy.as_ptr().add(row * self.dy_row + channel);
                 for pixel in 0..pixels {
                     let mut dys = [simd.zero(); V];
@@ -106,13 +99,9 @@ impl Kernel for DenseWeights<'_> {
         if rows == 0 || pixels == 0 {
             return;
         }
-        let last_tap = self.taps.iter().max().copied().unwrap_or(0);
-        assert!(
-            self.input.len()
-                >= (rows - 1) * self.input_row + (pixels - 1) * self.input_step + last_tap + input_channels
-        );
+        assert!(self.input.len() >= (rows - 1) * self.input_row + (pixels - 1) * self.input_step + input_channels);
         assert!(self.dy.len() >= (rows - 1) * self.dy_row + (pixels - 1) * self.dy_step + output_channels);
-        assert!(self.gradient.len() >= self.taps.len() * input_channels * output_channels);
+        assert!(self.gradient.len() >= input_channels * output_channels && self.outputs.end <= output_channels);
         assert!(output_channels.is_multiple_of(8) && input_channels.is_multiple_of(4));
         if output_channels.is_multiple_of(S::LANES) { self.body(simd) } else { self.body(simd.narrow()) }
     }

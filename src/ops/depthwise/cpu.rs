@@ -9,7 +9,7 @@
 use super::Filter;
 use super::weights::FilterWeights;
 use crate::ops::DepthwiseSeparable;
-use crate::ops::dense::{Dense, DenseWeights};
+use crate::ops::dense::{Dense, DenseWeights, Tap};
 use crate::ops::input::{
     Epilogue, Input, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
     spread_pixels, strip_rows, strips,
@@ -54,6 +54,7 @@ pub fn forward(
     let taps = padded.taps(&window);
     let h_size = Padded::new((strip_rows(to.width), to.width), padded.channels, 0);
     let [copy, h] = scratch.split([padded.len(window.stride), h_size.len(1)]);
+    let pointwise = [Tap::pointwise(weights.pointwise, padded.channels, channels)];
     padded.fill_border(copy, 0.0);
     for image in 0..images {
         fill(level, input, image, 0..from.height, (from.height, from.width), copy, &padded);
@@ -77,11 +78,9 @@ pub fn forward(
             let rows = &mut output[start..start + strip.len() * row];
             level.run(Dense {
                 input: h,
-                taps: &[0],
-                input_channels: padded.channels,
+                taps: &pointwise,
                 input_step: padded.channels,
                 input_row: 0,
-                weights: weights.pointwise,
                 output_channels: channels,
                 output: rows,
                 rows: 1,
@@ -140,6 +139,7 @@ pub fn backward(
     let taps = padded.taps(&window);
     let spread_taps = spread.taps(&window);
     let (flipped, transposed) = prepared.split_at(window.taps() * padded.channels);
+    let transposed = [Tap::pointwise(transposed, channels, padded.channels)];
     let output_strip = Padded::new((strip_rows(to.width), to.width), padded.channels, 0);
     let dy_strip = Padded::new((strip_rows(to.width), to.width), channels, 0);
     let input_strip = strip_rows(from.width) * from.width * padded.channels;
@@ -184,12 +184,12 @@ pub fn backward(
             });
             level.run(DenseWeights {
                 input: h,
-                taps: &[0],
                 input_channels: padded.channels,
                 input_step: padded.channels,
                 input_row: 0,
                 dy,
                 output_channels: channels,
+                outputs: 0..channels,
                 dy_step: channels,
                 dy_row: 0,
                 rows: 1,
@@ -198,11 +198,9 @@ pub fn backward(
             });
             level.run(Dense {
                 input: dy,
-                taps: &[0],
-                input_channels: channels,
+                taps: &transposed,
                 input_step: channels,
                 input_row: 0,
-                weights: transposed,
                 output_channels: padded.channels,
                 output: dh,
                 rows: 1,

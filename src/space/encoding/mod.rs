@@ -1,11 +1,15 @@
 //! How children are written. Each encoding has its own file.
 
+mod cursor;
+mod darts;
 mod digits;
 mod nasbench201;
 mod numbers;
 
 use super::child::{Child, edge_names};
 use super::model::{Cell, Encoding, Space};
+use cursor::Mistake;
+pub use darts::NoGenotype;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChildError {
@@ -21,6 +25,10 @@ pub enum ChildError {
     /// `column` counts from 1.
     #[error("the child `{text}` lacks {expected} at column {column}: write it as in `{example}`")]
     Column { text: String, column: usize, expected: String, example: String },
+
+    /// `column` counts from 1; `before`: the last of what was read.
+    #[error("the genotype lacks {expected} at column {column}, behind `{before}`: write it as `{example}`")]
+    Genotype { column: usize, before: String, expected: String, example: String },
 
     #[error(
         "the child `{text}` has {found} parts, but {space} has {needed} cells: write one part for each, joined by `/`, or one for all"
@@ -111,17 +119,50 @@ impl Space {
         Child(example_choices(&self.searched_cells()))
     }
 
+    /// The child as a genotype of DARTS, where the space's encoding has them and its cells are tied; else none.
+    ///
+    /// # Errors
+    /// A node that does not take exactly two edges.
+    pub fn genotype(&self, child: &Child) -> Option<Result<String, NoGenotype>> {
+        let darts = self.encoding == Encoding::Darts && self.untied_cells.is_none();
+        darts.then(|| darts::format(&child.0, &self.genotype_parts(&self.searched_cells())))
+    }
+
+    /// These cells as a genotype sees them; each has a zero candidate, as validation requires.
+    fn genotype_parts<'a>(&self, cells: &'a [(String, &'a Cell)]) -> Vec<darts::Part<'a>> {
+        let zero = |cell: &Cell| (0..cell.candidates.len() as u8).find(|candidate| self.is_zero(cell, *candidate));
+        let part = |(name, cell): &'a (String, &'a Cell)| darts::Part { name, cell, zero: zero(cell).unwrap_or(0) };
+        cells.iter().map(part).collect()
+    }
+
+    fn parse_genotype(&self, text: &str, cells: &[(String, &Cell)]) -> Result<Vec<u8>, ChildError> {
+        let parts = self.genotype_parts(cells);
+        darts::parse(text, &parts).map_err(|Mistake { column, expected }| {
+            const SHOWN: usize = 24;
+            let before = text.chars().take(column - 1).skip((column - 1).saturating_sub(SHOWN)).collect();
+            let field = |part: &darts::Part| format!("{0}=[('...', 0), ...], {0}_concat=...", part.name);
+            let fields: Vec<_> = parts.iter().map(field).collect();
+            let example = format!("{}({})", darts::NAME, fields.join(", "));
+            ChildError::Genotype { column, before, expected, example }
+        })
+    }
+
     /// The choices for `cells` from text that holds no others.
     fn parse_cells(&self, text: &str, cells: &[(String, &Cell)]) -> Result<Vec<u8>, ChildError> {
         let (symbols, parts) = match (self.encoding, cells) {
             (Encoding::Digits, _) => (digits::SYMBOLS, digits::split(text)),
+            (Encoding::Darts, [_, _]) if text.trim_start().starts_with(darts::NAME) => {
+                return self.parse_genotype(text, cells);
+            }
             (Encoding::Nasbench201, [(_, cell)]) => {
-                return nasbench201::parse(text, cell).map_err(|nasbench201::Mistake { column, expected }| {
+                return nasbench201::parse(text, cell).map_err(|Mistake { column, expected }| {
                     let example = self.format_cells(&example_choices(cells), Some(cell));
                     ChildError::Column { text: text.to_owned(), column, expected, example }
                 });
             }
-            (Encoding::Numbers | Encoding::Nasbench201, _) => (numbers::SYMBOLS, numbers::split(text)),
+            (Encoding::Numbers | Encoding::Darts | Encoding::Nasbench201, _) => {
+                (numbers::SYMBOLS, numbers::split(text))
+            }
         };
         let names = edge_names(cells);
         if parts.len() != names.len() {
@@ -147,7 +188,7 @@ impl Space {
         match (self.encoding, cell) {
             (Encoding::Digits, _) => digits::format(choices),
             (Encoding::Nasbench201, Some(cell)) => nasbench201::format(choices, cell),
-            (Encoding::Numbers | Encoding::Nasbench201, _) => numbers::format(choices),
+            (Encoding::Numbers | Encoding::Darts | Encoding::Nasbench201, _) => numbers::format(choices),
         }
     }
 }

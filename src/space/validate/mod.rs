@@ -6,7 +6,7 @@ mod names;
 mod skeleton;
 
 use super::error::{Problem, SpaceError};
-use super::model::{Encoding, Normalization, Space};
+use super::model::{Candidate, Encoding, Normalization, OutputRule, Space};
 use super::template;
 
 /// A problem and the place where it stands, as the path of keys in the file.
@@ -112,5 +112,27 @@ fn check_children(space: &Space) -> Checked {
             require(count <= 9, place, || Problem::DigitsCandidates { cell: name.clone(), count })?;
         }
     }
+    if space.encoding == Encoding::Darts {
+        check_genotypes(space)?;
+    }
     require(space.radices().count().is_some(), || "cells", || Problem::TooManyChildren)
+}
+
+/// What genotypes need: their two cells, in each a concatenation, a zero candidate, and nodes of two edges at least.
+fn check_genotypes(space: &Space) -> Checked {
+    let place = || "encoding";
+    require(space.cells.keys().eq(["normal", "reduce"]), place, || Problem::GenotypeCells)?;
+    for (name, cell) in &space.cells {
+        let edges = cell.edge_list();
+        let fed = |node| edges.iter().filter(|(_, target)| *target == node).count() >= 2;
+        let zero = |name: &String| matches!(space.candidates.get(name), Some(Candidate::Zero));
+        for (holds, lacking) in [
+            (cell.output.rule == OutputRule::Concat, "a concatenation as output"),
+            (cell.candidates.iter().any(zero), "a zero candidate"),
+            ((cell.inputs.len()..cell.node_count()).all(fed), "two edges into every node"),
+        ] {
+            require(holds, place, || Problem::Genotype { cell: name.clone(), lacking })?;
+        }
+    }
+    Ok(())
 }

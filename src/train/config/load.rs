@@ -5,13 +5,15 @@ use super::{ConfigError, RunConfig};
 use std::path::Path;
 use toml::{Table, Value};
 
-const PRESETS: [(&str, &str); 6] = [
+const PRESETS: [(&str, &str); 8] = [
     ("quick", include_str!("../../../presets/quick.toml")),
     ("paper", include_str!("../../../presets/paper.toml")),
     ("fashion", include_str!("../../../presets/fashion.toml")),
     ("nasbench201", include_str!("../../../presets/nasbench201.toml")),
     ("nasbench201-small", include_str!("../../../presets/nasbench201-small.toml")),
     ("nasbench201-standalone", include_str!("../../../presets/nasbench201-standalone.toml")),
+    ("darts", include_str!("../../../presets/darts.toml")),
+    ("darts-small", include_str!("../../../presets/darts-small.toml")),
 ];
 
 /// Names of the presets.

@@ -7,7 +7,7 @@ use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::ops::input::{GradientSums, Input, Moments, NormalizeBackward, OutputGradient, SegmentGradient};
-use crosstalk::ops::{Operation, convolution, depthwise, node, pool};
+use crosstalk::ops::{Operation, convolution, depthwise, factorized_reduce, node, pool};
 use crosstalk::simd::{Level, Scratch};
 use std::ops::Range;
 
@@ -44,6 +44,9 @@ impl<'a> Linear<'a> {
             Operation::Convolution(op) => convolution::cpu::prepare_backward(op, &weights.values[0], &mut prepared),
             Operation::DepthwiseSeparable(op) => {
                 depthwise::cpu::prepare_backward(op, separable(&weights.values), &mut prepared);
+            }
+            Operation::FactorizedReduce(op) => {
+                factorized_reduce::cpu::prepare_backward(op, halves(&weights.values), &mut prepared);
             }
             Operation::Pool(_) => {}
         }
@@ -97,6 +100,10 @@ fn separable(weights: &[Vec<f32>]) -> depthwise::cpu::Weights<'_> {
     depthwise::cpu::Weights { depthwise: &weights[0], pointwise: &weights[1] }
 }
 
+fn halves(weights: &[Vec<f32>]) -> [&[f32]; 2] {
+    [&weights[0], &weights[1]]
+}
+
 impl Stage for Linear<'_> {
     fn forward(&mut self, images: Range<usize>) {
         let Self { level, case, operation, inputs, weights, moments, output, scratch, .. } = self;
@@ -111,6 +118,10 @@ impl Stage for Linear<'_> {
             }
             Operation::DepthwiseSeparable(op) => {
                 depthwise::cpu::forward(level, op, &input, count, separable(weights), output, moments, scratch);
+            }
+            Operation::FactorizedReduce(op) => {
+                let weights = halves(weights);
+                factorized_reduce::cpu::forward(level, op, &input, count, weights, output, moments, scratch);
             }
             Operation::Pool(op) => pool::cpu::forward(level, op, &input, count, output, moments, scratch),
         }
@@ -153,6 +164,12 @@ impl Stage for Linear<'_> {
                 let wanted = (!case.image).then_some(&mut targets[..]);
                 let weights = separable(values);
                 depthwise::cpu::backward(level, op, input, images, weights, prepared, dy, wanted, dw, scratch);
+            }
+            Operation::FactorizedReduce(op) => {
+                let [first, second] = gradients.as_mut_slice() else { unreachable!("two weights") };
+                let dw: [&mut [f32]; 2] = [first, second];
+                let wanted = (!case.image).then_some(&mut targets[..]);
+                factorized_reduce::cpu::backward(level, op, input, images, prepared, dy, wanted, dw, scratch);
             }
             Operation::Pool(op) => pool::cpu::backward(level, op, input, images, dy, &mut targets, scratch),
         });

@@ -1,0 +1,202 @@
+//! Convolutions whose taps need not have all output channels.
+//!
+//! Forward: each image is normalized once into a bordered copy in scratch, then the dense product runs over strips of rows, whose statistics are taken while they
+//! are in the cache. Backward recomputes that copy; the input gradient is the same dense product over the bordered output gradient (spread by the
+//! stride) with flipped, transposed weights.
+//!
+//! Weights and their gradients: one `[ci][co]` a tap, stored channels, zero in padding and in the output channels that the tap does not have.
+
+use super::{Dense, DenseWeights, Tap};
+use crate::ops::Window;
+use crate::ops::input::{
+    Epilogue, Input, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
+    strip_rows, strips,
+};
+use crate::simd::{Level, Scratch};
+use crate::tensor::{CHANNEL_MULTIPLE, Shape, padded_channels};
+use std::ops::Range;
+
+/// A tap of a window, and the output channels that it adds to.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowTap {
+    /// Number in the window, in row-major order.
+    pub number: usize,
+    pub outputs: Range<usize>,
+}
+
+impl WindowTap {
+    /// The stored channels around `outputs`.
+    fn stored_outputs(&self) -> Range<usize> {
+        self.outputs.start / CHANNEL_MULTIPLE * CHANNEL_MULTIPLE..padded_channels(self.outputs.end)
+    }
+}
+
+pub(crate) struct DenseConvolution {
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+    /// By number; those of one output channel stand side by side.
+    pub taps: Vec<WindowTap>,
+}
+
+impl DenseConvolution {
+    /// Convolves `images` images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says, or the kernel larger than 7.
+    #[allow(clippy::too_many_arguments)]
+    pub fn forward<'a>(
+        &self,
+        level: Level,
+        input: &Input,
+        images: usize,
+        weights: impl Iterator<Item = &'a [f32]>,
+        output: &mut [f32],
+        mut moments: Option<&mut Moments>,
+        scratch: &mut Scratch,
+    ) {
+        let Self { window, input: from, output: to, .. } = *self;
+        let channels = padded_channels(to.channels);
+        let padded = Padded::new((from.height, from.width), input.channels(), window.padding);
+        let offsets = padded.taps(&window);
+        let taps = self.taps.iter().zip(weights).map(|(tap, weights)| Tap {
+            offset: offsets[tap.number],
+            weights,
+            inputs: 0..padded.channels,
+            outputs: tap.stored_outputs(),
+        });
+        let taps: Vec<Tap> = taps.collect();
+        let [copy] = scratch.split([padded.len(window.stride)]);
+        padded.fill_border(copy, 0.0);
+        for image in 0..images {
+            fill(level, input, image, 0..from.height, (from.height, from.width), copy, &padded);
+            for strip in strips(to.height, to.width) {
+                let row = to.width * channels;
+                let start = (image * to.height + strip.start) * row;
+                let rows = &mut output[start..start + strip.len() * row];
+                level.run(Dense {
+                    input: &copy[strip.start * window.stride * padded.row()..],
+                    taps: &taps,
+                    input_step: window.stride * padded.channels,
+                    input_row: window.stride * padded.row(),
+                    output_channels: channels,
+                    output: rows,
+                    rows: strip.len(),
+                    pixels: to.width,
+                });
+                if let Some(moments) = &mut moments {
+                    moments.add_strip(level, rows);
+                }
+            }
+        }
+    }
+
+    /// Transposed weights `[co][ci]`, the last tap first, as `backward` wants them; once per stage and step. As many numbers as the weights.
+    ///
+    /// # Panics
+    /// If `prepared` is shorter than that.
+    pub fn prepare_backward<'a>(&self, weights: impl DoubleEndedIterator<Item = &'a [f32]>, prepared: &mut [f32]) {
+        let outputs = padded_channels(self.output.channels);
+        let mut rest = prepared;
+        for from in weights.rev() {
+            let inputs = from.len() / outputs;
+            let (to, after) = rest.split_at_mut(from.len());
+            rest = after;
+            for ci in 0..inputs {
+                for co in 0..outputs {
+                    to[co * inputs + ci] = from[ci * outputs + co];
+                }
+            }
+        }
+    }
+
+    /// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and the `weight_gradients` of this chunk, tap after
+    /// tap, overwritten.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &self,
+        level: Level,
+        input: &Input,
+        images: usize,
+        prepared: &[f32],
+        output_gradient: OutputGradient,
+        mut segment_gradients: Option<&mut [SegmentGradient]>,
+        weight_gradients: &mut [&mut [f32]],
+        scratch: &mut Scratch,
+    ) {
+        let Self { window, input: from, output: to, .. } = *self;
+        assert!(window.padding <= window.dilation * (window.kernel - 1), "padding beyond the kernel's reach");
+        let channels = padded_channels(to.channels);
+        let size = (from.height, from.width);
+        let padded = Padded::new(size, input.channels(), window.padding);
+        let spread = Padded::transposed(&window, size, channels);
+        let (offsets, spread_offsets) = (padded.taps(&window), spread.taps(&window));
+        let matrix = padded.channels * channels;
+        let transposed = self.taps.iter().rev().zip(prepared.chunks(matrix)).map(|(tap, weights)| Tap {
+            offset: spread_offsets[window.taps() - 1 - tap.number],
+            weights,
+            inputs: tap.outputs.clone(),
+            outputs: 0..padded.channels,
+        });
+        let transposed: Vec<Tap> = transposed.collect();
+        let strip_numbers = strip_rows(from.width) * from.width * padded.channels;
+        let [copy, dy, du, coefficients] =
+            scratch.split([padded.len(1), spread.len(1), strip_numbers, OutputGradientReader::coefficients(channels)]);
+        let reader = OutputGradientReader::new(output_gradient, channels, coefficients);
+        padded.fill_border(copy, 0.0);
+        dy.fill(0.0);
+        weight_gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+        if let Some(gradients) = segment_gradients.as_deref_mut() {
+            clear_sums(gradients);
+        }
+        let (dy_row, dy_step) = (window.stride * spread.row(), window.stride * channels);
+        for image in 0..images {
+            fill(level, input, image, 0..from.height, size, copy, &padded);
+            let pixels = image * to.pixels();
+            reader.read(level, pixels, (to.height, to.width), &mut dy[spread.interior()..], dy_row, dy_step);
+            for strip in strips(to.height, to.width) {
+                for (tap, gradient) in self.taps.iter().zip(weight_gradients.iter_mut()) {
+                    level.run(DenseWeights {
+                        input: &copy[strip.start * window.stride * padded.row() + offsets[tap.number]..],
+                        input_channels: padded.channels,
+                        input_step: window.stride * padded.channels,
+                        input_row: window.stride * padded.row(),
+                        dy: &dy[spread.interior() + strip.start * dy_row..],
+                        output_channels: channels,
+                        outputs: tap.stored_outputs(),
+                        dy_step,
+                        dy_row,
+                        rows: strip.len(),
+                        pixels: to.width,
+                        gradient,
+                    });
+                }
+            }
+            let Some(gradients) = segment_gradients.as_deref_mut() else { continue };
+            let mut epilogue = Epilogue { input, gradients };
+            for strip in strips(from.height, from.width) {
+                level.run(Dense {
+                    input: &dy[strip.start * spread.row()..],
+                    taps: &transposed,
+                    input_step: channels,
+                    input_row: spread.row(),
+                    output_channels: padded.channels,
+                    output: du,
+                    rows: strip.len(),
+                    pixels: from.width,
+                });
+                let start = (image * from.height + strip.start) * from.width;
+                epilogue.write(level, du, start, strip.len() * from.width);
+            }
+        }
+        for (tap, gradient) in self.taps.iter().zip(weight_gradients) {
+            for row in gradient.chunks_mut(channels) {
+                row[..tap.outputs.start].fill(0.0);
+                row[tap.outputs.end..].fill(0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Factorized reduction.
+
+pub mod cpu;
+pub mod reference;
