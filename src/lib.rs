@@ -11,6 +11,7 @@ pub mod rank;
 pub mod records;
 pub mod report;
 pub mod rng;
+pub mod search;
 pub mod simd;
 pub mod space;
 pub mod study;

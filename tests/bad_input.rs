@@ -100,6 +100,34 @@ fn a_wrong_type_or_value_is_named_with_its_key() {
 }
 
 #[test]
+fn what_does_not_fit_a_search_is_named_with_its_key() {
+    let shop = Workshop::new();
+    let mixture = "small.toml --set step.children=mixture --set step.order=lexicographic";
+    for (options, parts) in [
+        (
+            "--set step.lanes=2",
+            ["`step.children` = \"mixture\" trains all candidates in one lane", "leave out step.lanes"],
+        ),
+        ("--set step.order=permutation", ["`step.children` = \"mixture\"", "step.order"]),
+        ("--set network.sharing=none", ["`network.sharing` must be \"all\" for a mixture", "of all children"]),
+        ("--set architecture.learning_rate=-1", ["`architecture.learning_rate`", "at least 0, not -1"]),
+        ("--set architecture.betas=[0.5,1.0]", ["`architecture.betas`", "below 1, not 1"]),
+        ("--set architecture.portion=1.0", ["`architecture.portion` must be above 0 and below 1", "not 1"]),
+        (
+            "--set architecture.portion=0.001",
+            ["`architecture.portion` = 0.001 leaves", "none of 100 images; move it towards 0.5"],
+        ),
+        ("--set architecture.rate=1", ["unknown field `rate`", "expected one of `learning_rate`, `betas`"]),
+        ("--set data.order=explicit", ["`data.order` is \"explicit\"", "architecture.batches must name a CSV file"]),
+    ] {
+        not_begun(&shop, &format!("{mixture} {options}"), &parts);
+    }
+    let needed = "set step.children = \"mixture\"";
+    not_begun(&shop, "small.toml --set architecture.portion=0.4", &["`architecture` is for a search", needed]);
+    not_begun(&shop, "small.toml --set evaluation.children=derived", &["`evaluation.children` = \"derived\"", needed]);
+}
+
+#[test]
 fn arguments_that_cannot_be_parsed_are_told_in_one_sentence() {
     let shop = Workshop::new();
     for (arguments, parts) in [

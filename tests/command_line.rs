@@ -270,6 +270,8 @@ fn help_is_there_for_every_subcommand() {
         "interfere",
         "metrics",
         "replay",
+        "search",
+        "search darts",
         "space",
         "space list",
         "space show",
@@ -308,7 +310,7 @@ fn a_child_alone_is_trained_and_evaluated_and_nothing_else_moves() {
     let shop = Workshop::new();
     let arguments = "--steps 4 --set evaluation.every_steps=2 --child 213";
     let alone = shop.train("alone", arguments);
-    assert!(alone.steps.iter().all(|step| step.child == "213") && alone.steps.len() == 4);
+    assert!(alone.steps.iter().all(|step| step.child.as_deref() == Some("213")) && alone.steps.len() == 4);
     assert!(alone.accuracy.iter().all(|row| row.child == "213") && !alone.accuracy.is_empty());
     // Draws of many children give way to it.
     let fair = shop.train("fair", &format!("{arguments} --set step.children=fair --set step.order=lexicographic"));

@@ -91,6 +91,12 @@ fn interference_and_its_plots_take_what_was_planned() {
 }
 
 #[test]
+fn the_mixture_of_a_search_takes_what_was_planned() {
+    let mixture = "--set step.children=mixture --set network.cells=1 --set evaluation.children=derived";
+    takes_what_it_planned(&format!("{mixture} --threads 2 --set data.batch=48"), 100.0);
+}
+
+#[test]
 fn the_reference_takes_what_was_planned() {
     let small = "--set data.batch=12 --set data.train_images=24 --set data.evaluation_images=8 --steps 1";
     takes_what_it_planned(&format!("--set precision=f64 --set network.cells=1 {small}"), 30.0);

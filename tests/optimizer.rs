@@ -4,7 +4,7 @@ mod common;
 
 use common::{mini_batch, model, zhang64};
 use crosstalk::backend::MiniBatch;
-use crosstalk::backend::host::{Host, Reduce, ReplicaStep, update};
+use crosstalk::backend::host::{Architecture, Host, Reduce, ReplicaStep, update};
 use crosstalk::backend::reference::Reference;
 use crosstalk::network::{Model, Sharing, State};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
@@ -73,7 +73,10 @@ impl Trial {
             let trained = self.host.step(&mut [ReplicaStep {
                 model: &self.model,
                 state: &mut state,
-                lanes: lanes.iter().map(|(child, batch)| (child.clone(), self.batch(*batch))).collect(),
+                lanes: lanes
+                    .iter()
+                    .map(|(child, batch)| (Architecture::Child(child.clone()), self.batch(*batch)))
+                    .collect(),
                 reduce,
                 sgd,
                 learning_rate: rate,

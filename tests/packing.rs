@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{DARTS, NASBENCH201, Recorded, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
 
 /// Trains three replicas side by side, with more or fewer threads (and so lanes in a wave) than lanes, and each alone.
 fn three_replicas_are_as_they_would_be_alone(options: &str) {
@@ -18,6 +18,7 @@ fn three_replicas_are_as_they_would_be_alone(options: &str) {
         assert_eq!(part.replica_hashes, alone.replica_hashes, "replica {replica}");
         assert_eq!(part.steps, alone.steps, "replica {replica}");
         assert_eq!(part.accuracy, alone.accuracy, "replica {replica}");
+        assert_eq!(part.alphas, alone.alphas, "replica {replica}");
     }
     assert_ne!(packed.replica_hashes[0], packed.replica_hashes[1]);
 }
@@ -27,9 +28,11 @@ fn part(packed: &Recorded, replica: u32) -> Recorded {
     let mut steps: Vec<_> = packed.steps.iter().filter(|row| row.replica == replica).cloned().collect();
     let mut accuracy: Vec<_> = packed.accuracy.iter().filter(|row| row.replica == replica).cloned().collect();
     steps.iter_mut().for_each(|row| row.replica = 0);
+    let mut alphas: Vec<_> = packed.alphas.iter().filter(|row| row.replica == replica).cloned().collect();
     accuracy.iter_mut().for_each(|row| row.replica = 0);
+    alphas.iter_mut().for_each(|row| row.replica = 0);
     let replica_hashes = vec![packed.replica_hashes[replica as usize].clone()];
-    Recorded { state_hash: replica_hashes[0].clone(), replica_hashes, steps, accuracy }
+    Recorded { state_hash: replica_hashes[0].clone(), replica_hashes, steps, accuracy, alphas }
 }
 
 #[test]
@@ -52,6 +55,11 @@ fn a_replica_of_lanes_with_mini_batches_of_their_own_does_not_depend_on_its_neig
 #[test]
 fn a_replica_of_nasbench201_does_not_depend_on_its_neighbors() {
     three_replicas_are_as_they_would_be_alone(NASBENCH201);
+}
+
+#[test]
+fn a_replica_that_searches_does_not_depend_on_its_neighbors() {
+    three_replicas_are_as_they_would_be_alone(SEARCH);
 }
 
 #[test]

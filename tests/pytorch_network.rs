@@ -5,13 +5,15 @@ mod common;
 use common::goldens::{Golden, assert_close, tensor};
 use crosstalk::backend::cpu::Cpu;
 use crosstalk::backend::host::{
-    ChildEvaluation, EvaluationPlan, EvaluationRegime, Host, Recalibrated, Reduce, ReplicaStep,
+    Architecture, ChildEvaluation, EvaluationPlan, EvaluationRegime, GateStep, Host, Recalibrated, Reduce, ReplicaStep,
 };
 use crosstalk::backend::reference::Reference;
 use crosstalk::backend::{Executor, LanePlan, MiniBatch, TrainLane};
 use crosstalk::data::{Dataset, PixelTable, Records, gather, image_length, labels};
 use crosstalk::network::{Model, Network, NetworkSize, Sharing, State, export_parameters, import_parameters};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
+use crosstalk::plan::{Gates, Graph};
+use crosstalk::search::{export_table, import_alphas};
 use crosstalk::simd::Level;
 use crosstalk::space::{Child, Space};
 use crosstalk::tensor::{Real, Shape};
@@ -145,6 +147,8 @@ const NETWORKS: [&str; 8] = [
     "darts_untied",
 ];
 
+const MIXTURES: [&str; 2] = ["zhang64_mixture", "nasbench201_mixture"];
+
 #[test]
 fn the_pixel_table_has_the_bits_of_numpy() {
     for name in NETWORKS {
@@ -165,32 +169,63 @@ fn check_training<E: Executor>(executor: &E, tolerances: &Tolerances) {
     for name in NETWORKS {
         let case: Case<E::Real> = Case::read(name);
         for (child_name, child) in case.children() {
-            let network = &case.model.network;
-            let plan = LanePlan::training(network, case.model.graph(&[child]));
-            let bank = &case.state.weights;
-            let lane = TrainLane { network, plan: &plan, batch: case.batch(), bank, gates: None };
-            let result = executor.train(&[lane]).remove(0);
-            let label = format!("{name}, child {child_name}");
-            let loss = case.golden.number(&format!("loss/{child_name}"));
-            assert_loss_is_close(&label, result.loss, loss, tolerances.loss);
-            let logits = case.golden.values::<f64>(&format!("logits/{child_name}"));
-            assert_eq!(
-                result.correct as usize,
-                correct(&predictions(&logits, network.classes), &case.labels),
-                "{label}"
-            );
-            let gradient = |reference: &crosstalk::plan::ParameterRef| {
-                let parameter = &network.parameters[reference.parameter];
-                let row = &result.row[plan.row_range(*reference)];
-                let values = parameter.layout.bank_positions().into_iter().map(|at| row[at].to_f64()).collect();
-                (parameter.name.clone(), tensor(parameter.layout.shape(), values))
-            };
-            let mut found: BTreeMap<String, Tensor> = plan.parameters.iter().map(gradient).collect();
-            let mut expected = case.golden.under(&format!("grad/{child_name}/"));
-            drop_canceled(&label, [&mut found, &mut expected], tolerances.gradient);
-            let worst = assert_close(&format!("gradients of {label}"), found, expected, tolerances.gradient);
-            println!("{label}: loss {:e}, gradients {worst:.1e}", (result.loss - loss).abs() / loss);
+            let graph = case.model.graph(&[child]);
+            check_lane(executor, tolerances, &case, &format!("{name}, child {child_name}"), &child_name, graph, None);
         }
+    }
+}
+
+/// Loss and weight gradients of one lane against the golden numbers under `key`.
+fn check_lane<E: Executor>(
+    executor: &E,
+    tolerances: &Tolerances,
+    case: &Case<E::Real>,
+    label: &str,
+    key: &str,
+    graph: Graph,
+    gates: Option<&Gates>,
+) {
+    let network = &case.model.network;
+    let plan = LanePlan::training(network, graph);
+    let lane = TrainLane { network, plan: &plan, batch: case.batch(), bank: &case.state.weights, gates };
+    let result = executor.train(&[lane]).remove(0);
+    let loss = case.golden.number(&format!("loss/{key}"));
+    assert_loss_is_close(label, result.loss, loss, tolerances.loss);
+    let logits = case.golden.values::<f64>(&format!("logits/{key}"));
+    assert_eq!(result.correct as usize, correct(&predictions(&logits, network.classes), &case.labels), "{label}");
+    let gradient = |reference: &crosstalk::plan::ParameterRef| {
+        let parameter = &network.parameters[reference.parameter];
+        let row = &result.row[plan.row_range(*reference)];
+        let values = parameter.layout.bank_positions().into_iter().map(|at| row[at].to_f64()).collect();
+        (parameter.name.clone(), tensor(parameter.layout.shape(), values))
+    };
+    let mut found: BTreeMap<String, Tensor> = plan.parameters.iter().map(gradient).collect();
+    let mut expected = case.golden.under(&format!("grad/{key}/"));
+    drop_canceled(label, [&mut found, &mut expected], tolerances.gradient);
+    let worst = assert_close(&format!("gradients of {label}"), found, expected, tolerances.gradient);
+    println!("{label}: loss {:e}, gradients {worst:.1e}", (result.loss - loss).abs() / loss);
+}
+
+/// The mixture of all candidates: its loss, gradients of weights and of architecture parameters, and the running statistics that it moves.
+fn check_mixtures<E: Executor>(executor: E, tolerances: &Tolerances) {
+    let host = Host::new(executor);
+    for name in MIXTURES {
+        let case: Case<E::Real> = Case::read(name);
+        let (model, space) = (&case.model, &case.model.network.space);
+        let alphas =
+            import_alphas(space, &case.golden.under("alphas/"), false).expect("alphas that fit").expect("alphas");
+        let gates = alphas.gates();
+        check_lane(&host.executor, tolerances, &case, name, "mixture", model.mixture(), Some(&gates));
+        let mut state = case.state.clone();
+        let step = GateStep { model, state: &mut state, gates: &gates, batch: case.batch() };
+        let found = host.gate_gradients(&mut [step]).remove(0);
+        let loss = case.golden.number("loss/mixture");
+        assert_loss_is_close(name, found.loss.loss, loss, tolerances.loss);
+        let gradients = export_table(space, &alphas.gradients(&found.gradients));
+        let expected = case.golden.under("alpha_grad/");
+        let worst = assert_close(&format!("alphas of {name}"), gradients, expected, tolerances.gradient);
+        println!("{name}: gradients of alphas {worst:.1e}");
+        assert_tracked(name, &case, &state, "mixture", tolerances);
     }
 }
 
@@ -225,26 +260,30 @@ fn check_running_statistics<E: Executor>(executor: E, tolerances: &Tolerances) {
     let host = Host::new(executor);
     for name in NETWORKS {
         let case: Case<E::Real> = Case::read(name);
-        let before = export_parameters(&case.model, &case.state);
         for (child_name, child) in case.children() {
-            let label = format!("{name}, child {child_name}");
             let mut state = case.state.clone();
-            let lanes = vec![(child, case.batch())];
+            let lanes = vec![(Architecture::Child(child), case.batch())];
             let sgd =
                 Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false, clip_norm: None, unsampled: Unsampled::Skip };
             let (model, reduce) = (&case.model, Reduce::Mean);
             host.step(&mut [ReplicaStep { model, state: &mut state, lanes, reduce, sgd, learning_rate: 0.0 }]);
-            let expected = case.golden.under(&format!("tracked/{child_name}/"));
-            let (moved, kept): (BTreeMap<String, Tensor>, BTreeMap<String, Tensor>) =
-                export_parameters(&case.model, &state).into_iter().partition(|(name, _)| expected.contains_key(name));
-            for (name, tensor) in &kept {
-                assert_eq!(tensor, &before[name], "{label}: {name} moved");
-            }
-            let (counts, expected_counts) = [&moved, &expected].map(integers).into();
-            assert_eq!(counts, expected_counts, "{label}");
-            assert_close(&label, moved, expected, tolerances.running_statistics);
+            assert_tracked(&format!("{name}, child {child_name}"), &case, &state, &child_name, tolerances);
         }
     }
+}
+
+/// What a forward pass moved is what PyTorch's moved under `key`; every other tensor is as it was.
+fn assert_tracked<T: Real>(label: &str, case: &Case<T>, state: &State<T>, key: &str, tolerances: &Tolerances) {
+    let before = export_parameters(&case.model, &case.state);
+    let expected = case.golden.under(&format!("tracked/{key}/"));
+    let (moved, kept): (BTreeMap<String, Tensor>, BTreeMap<String, Tensor>) =
+        export_parameters(&case.model, state).into_iter().partition(|(name, _)| expected.contains_key(name));
+    for (name, tensor) in &kept {
+        assert_eq!(tensor, &before[name], "{label}: {name} moved");
+    }
+    let (counts, expected_counts) = [&moved, &expected].map(integers).into();
+    assert_eq!(counts, expected_counts, "{label}");
+    assert_close(label, moved, expected, tolerances.running_statistics);
 }
 
 fn integers(tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, Values> {
@@ -336,6 +375,16 @@ fn losses_and_gradients_of_the_reference_are_those_of_pytorch() {
 #[test]
 fn losses_and_gradients_of_the_cpu_are_those_of_pytorch() {
     Level::available().into_iter().for_each(|level| check_training(&Cpu::new(level), &F32));
+}
+
+#[test]
+fn mixtures_and_their_architecture_parameters_on_the_reference_are_those_of_pytorch() {
+    check_mixtures(Reference, &F64);
+}
+
+#[test]
+fn mixtures_and_their_architecture_parameters_on_the_cpu_are_those_of_pytorch() {
+    Level::available().into_iter().for_each(|level| check_mixtures(Cpu::new(level), &F32));
 }
 
 #[test]

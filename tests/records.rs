@@ -14,8 +14,10 @@ fn memory_folder() -> tempfile::TempDir {
 
 fn step(step: u64) -> StepRecord {
     let loss = if step == 3 { f64::INFINITY } else { 2.5 / (step + 1) as f64 };
-    let child = format!("|nor_conv_3x3~{step}|");
-    StepRecord { step, replica: (step % 3) as u32, child, loss, accuracy: 0.1, learning_rate: 0.025, images: 64 }
+    let child = (step % 4 != 1).then(|| format!("|nor_conv_3x3~{step}|"));
+    let alpha_loss = (step % 4 == 1).then_some(2.25);
+    let replica = (step % 3) as u32;
+    StepRecord { step, replica, child, loss, accuracy: 0.1, alpha_loss, learning_rate: 0.025, images: 64 }
 }
 
 fn interference(stepped_child: Option<&str>) -> InterferenceRecord {

@@ -67,6 +67,83 @@ fn twenty_steps_of_nasbench201_on_the_reference_agree_tied_and_untied() {
     }
 }
 
+/// Rows of a search's trace: so many steps, tensors of architecture parameters and tensors of the state, and evaluations.
+fn of_search(
+    steps: usize,
+    alphas: usize,
+    tensors: usize,
+    evaluations: usize,
+) -> [(&'static str, &'static str, usize); 8] {
+    [
+        ("steps", "loss", steps),
+        ("steps", "accuracy", steps),
+        ("steps", "alpha_loss", steps),
+        ("alphas", "tensors", steps * alphas),
+        ("final", "tensors", tensors),
+        ("evaluation", "loss", evaluations),
+        ("evaluation", "accuracy", evaluations),
+        ("evaluation", "correct", evaluations),
+    ]
+}
+
+#[test]
+fn twenty_steps_of_a_search_agree_in_losses_alphas_and_weights() {
+    assert_rows(&replay("zhang64-darts", ""), &of_search(20, 2, 102, 128), 1e-8);
+    let nasbench201 = of_search(20, 1, 75, 18);
+    assert_rows(&replay("nasbench201-darts", ""), &nasbench201, 1e-8);
+    for level in Level::available() {
+        let device = format!("--device cpu --simd {level}");
+        assert_rows(&replay("nasbench201-darts", &device), &nasbench201, 1e-4);
+        // Its mini-batches are near ties: weights part, but neither losses nor alphas.
+        let steps = replay("zhang64-darts", &format!("{device} --only steps,alphas"));
+        assert_rows(&steps, &of_search(20, 2, 102, 128)[..4], 1e-4);
+    }
+}
+
+#[test]
+fn a_changed_alpha_or_loss_of_the_alphas_is_reported_with_its_step() {
+    let trace = Copied::of("zhang64-darts").tensors("alphas.safetensors", |file| {
+        // The last numbers are those after the last step.
+        let tensor = file.tensors.get_mut("alpha_normal.0").expect("alphas");
+        let mut values: Vec<f64> = tensor.values.iter_f64().collect();
+        *values.last_mut().expect("a number") *= 1.001;
+        tensor.values = Values::F64(values);
+    });
+    let line = "First architecture parameters that differ: alpha_normal.0, after step 19: the largest difference";
+    assert_lines(&trace.differs(""), &[line]);
+    let trace = Copied::of("zhang64-darts");
+    let old = cell(&trace, "steps.csv", 5, 4);
+    let new = (old.parse::<f64>().expect("a number") * (1.0 + 1e-7)).to_string();
+    let trace = trace.replace("steps.csv", &old, &new);
+    assert_lines(&trace.differs(""), &["First step whose alpha_loss differs: step 3: "]);
+    // Another image for the alphas of step 1 changes what comes after.
+    let image = cell(&Copied::of("nasbench201-darts"), "batches_alpha.csv", 6, 2);
+    let trace = Copied::of("nasbench201-darts").replace("batches_alpha.csv", &format!("1,0,{image}"), "1,0,7");
+    let text = trace.differs("");
+    assert!(text.contains("First step whose alpha_loss differs: step 1: "), "{text}");
+    assert!(text.contains("First architecture parameters that differ: arch_parameters, after step 1: "), "{text}");
+}
+
+#[test]
+fn what_is_wrong_in_the_trace_of_a_search_is_named() {
+    let trace = || Copied::of("zhang64-darts");
+    trace().remove("alphas.safetensors").assert_refused(&["cannot read", "alphas.safetensors"]);
+    let renamed = trace().tensors("alphas.safetensors", |file| drop(file.tensors.remove("alpha_normal.1")));
+    renamed.assert_refused(&["alphas.safetensors: lacks `alpha_normal.1`"]);
+    let short = trace().tensors("alphas.safetensors", |file| {
+        let tensor = Tensor { shape: vec![20, 1, 4], values: Values::F64(vec![0.0; 80]) };
+        file.tensors.insert("alpha_normal.0".to_owned(), tensor);
+    });
+    short.assert_refused(&["`alpha_normal.0` is [20, 1, 4], but must be [21, 1, 4]"]);
+    trace()
+        .replace("steps.csv", "0,,", "0,111,")
+        .assert_refused(&["steps.csv, line 2, column `child`: `111` is a child"]);
+    trace().replace("steps.csv", ",alpha_loss", ",loss_of_alphas").assert_refused(&["must name", "alpha_loss"]);
+    Copied::of("nasbench201-darts").remove("batches_alpha.csv").assert_refused(&["cannot read", "batches_alpha.csv"]);
+    let listed = trace().write("batches_alpha.csv", "step,position,image\n0,0,7\n");
+    listed.assert_refused(&["batches_alpha.csv: step 0 has other images than file order"]);
+}
+
 #[test]
 fn twenty_steps_of_darts_on_the_reference_agree() {
     let evaluation = ["loss", "accuracy", "correct"].map(|quantity| ("evaluation", quantity, 16));

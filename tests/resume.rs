@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{DARTS, NASBENCH201, Recorded, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
 use crosstalk::records::{AccuracyRecord, InterferenceRecord, Journal, Record, StepRecord, read_parquet};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
@@ -66,6 +66,7 @@ fn assert_same(found: &Recorded, whole: &Recorded) {
     assert_eq!(found.replica_hashes, whole.replica_hashes);
     assert_eq!(found.steps, whole.steps);
     assert_eq!(found.accuracy, whole.accuracy);
+    assert_eq!(found.alphas, whole.alphas);
 }
 
 /// The measurement at the end, and the pictures of it.
@@ -94,7 +95,8 @@ fn assert_tidy(folder: &Path) {
 fn a_run_killed_at_random_ends_with_the_same_bits() {
     let shop = Workshop::new();
     let mut kills = 0;
-    for (seed, options) in [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, DARTS)] {
+    let runs = [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, DARTS), (6, SEARCH), (7, SEARCH)];
+    for (seed, options) in runs {
         let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} {options} --set seed.base={seed}"));
         let name = format!("killed-{seed}");
         kills += killed_again_and_again(&shop, &name, options, seed, 12);

@@ -69,7 +69,7 @@ fn sharing_nothing_is_training_alone(options: &str) {
                 "{constant} --children {child} --steps 4 --set data.batches=own.csv --set evaluation.children=\"{child}\""
             ),
         );
-        let of_child = |row: &&StepRecord| row.child == *child;
+        let of_child = |row: &&StepRecord| row.child.as_deref() == Some(*child);
         let losses = |rows: &[StepRecord]| -> Vec<(f64, f64, u32)> {
             rows.iter().filter(of_child).map(|row| (row.loss, row.accuracy, row.images)).collect()
         };

@@ -143,7 +143,8 @@ fn spaces_that_genotypes_do_not_fit_are_refused() {
     let other = include_str!("../spaces/nasbench201.toml").replace("\"nasbench201\"\n\n", "\"darts\"\n\n");
     let error = Space::from_toml(&other, "my.toml").unwrap_err().to_string();
     assert!(error.contains("`darts` writes the cells `normal` and `reduce` and no others; name them so"), "{error}");
-    let text = include_str!("../spaces/darts.toml");
+    // Edges that a search does not keep need a zero candidate whatever the encoding.
+    let text = include_str!("../spaces/darts.toml").replace("kept_edges = 2\n", "");
     for (from, to, sentence) in [
         (
             "kind = \"zero\"",

@@ -151,6 +151,13 @@ fn mistakes_of_meaning_name_the_file_the_place_and_what_to_do() {
             "the kernel 4 is even; write an odd one",
         ),
         ("kernel = 3, channels", "kernel = 0, channels", "stem.layers[0].kernel", "0 is not from 1 to 1024"),
+        ("alpha_normal.{node}", "alpha_normal.{edge}", "cells.cell.alphas", "{edge}"),
+        (
+            "alphas = \"alpha_normal.{node}\"",
+            "kept_edges = 2",
+            "cells.cell.kept_edges",
+            "take a zero candidate, but the cell has none; add one, or remove",
+        ),
         ("dilation = 2", "dilation = 0", "candidates.dil_conv_5x5.layers[0].dilation", "0 is not from 1 to 1024"),
         ("dilation = 2", "stride = 0", "candidates.dil_conv_5x5.layers[0].stride", "0 is not from 1 to 1024"),
         (

@@ -3,7 +3,7 @@
 mod common;
 
 use crosstalk::backend::MiniBatch;
-use crosstalk::backend::host::{Host, Reduce, ReplicaStep};
+use crosstalk::backend::host::{Architecture, Host, Reduce, ReplicaStep};
 use crosstalk::backend::reference::Reference;
 use crosstalk::network::{
     ExchangeError, Model, Sharing, State, Tensors, export_momentum, export_parameters, import_parameters,
@@ -32,7 +32,7 @@ fn trained(model: &Arc<Model>) -> State<f64> {
     let (images, labels) = common::mini_batch(2, 4, SHAPE, CLASSES);
     for name in ["111", "234"] {
         let child = model.network.space.parse_child(name).expect("a child");
-        let lanes = vec![(child, MiniBatch { images: &images, labels: &labels })];
+        let lanes = vec![(Architecture::Child(child), MiniBatch { images: &images, labels: &labels })];
         let sgd =
             Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: None, unsampled: Unsampled::Decay };
         let (state, reduce) = (&mut state, Reduce::Mean);

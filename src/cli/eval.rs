@@ -18,7 +18,7 @@ use std::time::Instant;
 pub struct EvalArguments {
     #[command(flatten)]
     checkpoint: CheckpointArguments,
-    /// Children: `all`, `every:N`, `sample:N` or a list with commas.
+    /// Children: `all`, `every:N`, `sample:N`, a list with commas, or of a search `derived`, the child that it makes.
     #[arg(long, default_value = "all")]
     children: String,
     /// Parquet file for the results, which must not exist; `evaluations/step-N.parquet` in the run folder unless given.
@@ -69,7 +69,7 @@ impl DeviceTask for Eval {
     fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
         let trainer = trainer_at(&self.checkpoint, executor)?;
         let setup = &trainer.setup;
-        let evaluator = Evaluator::new(setup, setup.children("--children", &self.children)?);
+        let evaluator = Evaluator::new(setup, trainer.children(0, "--children", &self.children)?);
         trainer.check_memory(&Workload::evaluation(&evaluator, &self.norms))?;
         let replica = &trainer.replicas[0];
         let mut rows = Vec::new();

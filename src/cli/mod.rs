@@ -13,6 +13,8 @@ mod progress;
 mod replay;
 mod results;
 mod resumable;
+mod run;
+mod search;
 mod space;
 mod train;
 mod trained_children;
@@ -36,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Train a supernet from a preset or a TOML file, and evaluate its children.
     Train(train::TrainArguments),
+    /// Search for a child by architecture parameters, and evaluate it.
+    Search(search::SearchArguments),
     /// Evaluate children of a checkpoint.
     Eval(eval::EvalArguments),
     /// Measure how a step on each child changes the others.
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Train(arguments) => train::run(arguments),
+        Command::Search(arguments) => search::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Interfere(arguments) => interfere::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),

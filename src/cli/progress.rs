@@ -40,6 +40,10 @@ impl Observer for TrainingBar {
         self.bar.set_position(done);
     }
 
+    fn derived(&mut self, done: u64, children: &[String]) {
+        self.bar.suspend(|| println!("step {done}: the strongest gates make {}", children.join(", ")));
+    }
+
     fn evaluation(&mut self, done: u64, all: u64) {
         self.bar.set_message(format!("evaluating: {} %", 100 * done / all));
     }

@@ -21,7 +21,7 @@ pub struct ReplayArguments {
     /// predictions must always be the same.
     #[arg(long, value_parser = tolerance)]
     tolerance: Option<f64>,
-    /// Compare only these parts, with commas: gradients, steps, final, evaluation, predictions.
+    /// Compare only these parts, with commas: gradients, steps, alphas, final, evaluation, predictions.
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     only: Option<Vec<Part>>,
     #[command(flatten)]
@@ -94,6 +94,7 @@ fn first_differences(comparisons: &[Comparison]) -> Vec<String> {
         let what = match comparison.part {
             Part::Gradients => "parameter whose gradient differs",
             Part::Steps => "step whose",
+            Part::Alphas => "architecture parameters that differ",
             Part::Final => "parameter that differs after the last step",
             Part::Evaluation => "evaluation whose",
             Part::Predictions => "predictions that differ",

@@ -1,7 +1,7 @@
 //! What `--children` and `--child` of `crosstalk train` make of a configuration.
 
 use crate::space::{Child, Space};
-use crate::train::config::{ChildOrder, RunConfig, StepChildren};
+use crate::train::config::{ChildOrder, DERIVED, RunConfig, StepChildren};
 
 /// Trains these children in turns. `all`, `every:N` and `sample:N` children of evaluation and interference are then of these too, unless one of
 /// `assignments` (KEY=VALUE) says which; children that are listed one by one stay.
@@ -44,13 +44,14 @@ pub fn restrict_to_child(config: &mut RunConfig, text: &str) -> anyhow::Result<(
 fn train_only(config: &mut RunConfig, space: &Space, children: &[Child]) {
     config.step.children = StepChildren::Cycle;
     config.step.lanes = None;
+    config.architecture = None;
     config.step.order = ChildOrder::List(children.iter().map(|child| space.format_child(child)).collect());
 }
 
-/// Takes `all`, `every:N` and `sample:N` from the trained children, evenly spaced; a number that cannot be stays, for whoever reads it to refuse.
+/// Takes `all` (and in its place a search's `derived`), `every:N` and `sample:N` from the trained children, evenly spaced; a number that cannot be stays, for whoever reads it to refuse.
 fn restrict(chosen: &mut String, trained: &[String]) {
     let text = chosen.trim();
-    let number = if text == "all" {
+    let number = if text == "all" || text == DERIVED {
         Some(trained.len())
     } else {
         ["every:", "sample:"].iter().find_map(|kind| text.strip_prefix(kind)).and_then(|n| n.trim().parse().ok())

@@ -37,6 +37,8 @@ pub struct BatchStream {
     seed: u64,
     training: Range<u32>,
     batch_size: u32,
+    /// Images that an epoch counts.
+    epoch_images: u64,
     permutation: Option<(u64, Vec<u32>)>,
 }
 
@@ -63,12 +65,21 @@ impl BatchStream {
                 }
             }
         }
-        Ok(Self { order, seed, training, batch_size, permutation: None })
+        let epoch_images = training.len() as u64;
+        Ok(Self { order, seed, training, batch_size, epoch_images, permutation: None })
+    }
+
+    /// The same mini-batches, but of an explicit order an epoch counts so many of the training images.
+    pub fn with_epoch_of(self, images: usize) -> Self {
+        match self.order {
+            BatchOrder::Explicit(_) => Self { epoch_images: images as u64, ..self },
+            _ => self,
+        }
     }
 
     /// Steps that see every training image once, the last mini-batch short or (in file order) wrapped.
     pub fn steps_per_epoch(&self) -> u64 {
-        (self.training.len() as u64).div_ceil(u64::from(self.batch_size))
+        self.epoch_images.div_ceil(u64::from(self.batch_size))
     }
 
     /// How many images the largest mini-batch has.

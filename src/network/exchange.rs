@@ -4,6 +4,7 @@
 
 use super::{Model, ParameterId, Role, State};
 use crate::plan::ParameterRef;
+use crate::space::Space;
 use crate::tensor::Real;
 use crate::tensors::{Tensor, Values};
 use std::collections::BTreeMap;
@@ -32,12 +33,13 @@ pub type Tensors = BTreeMap<String, Tensor>;
 /// What the names of momentum begin with.
 pub const MOMENTUM: &str = "momentum/";
 
-/// Alphas of official files: they mean nothing for sampled children.
-const IGNORED: [&str; 2] = ["alpha", "arch_parameters"];
+/// What the names of architecture parameters begin with in official files; those of Adam's memory of them do too.
+const ALPHAS: [&str; 2] = ["alpha", "arch_parameters"];
 
-/// Whether a tensor of this name says nothing about sampled children, and is passed over.
-pub fn is_ignored(name: &str) -> bool {
-    IGNORED.iter().any(|prefix| name.starts_with(prefix))
+/// Whether a tensor of this name belongs to the architecture parameters: it says nothing about sampled children, and weights do without.
+pub fn is_alpha(space: &Space, name: &str) -> bool {
+    ALPHAS.iter().any(|prefix| name.starts_with(prefix))
+        || space.alpha_tensors().iter().any(|tensor| tensor.name == name)
 }
 
 /// Name of every copy of every parameter.
@@ -145,9 +147,10 @@ pub fn import_parameters<T: Real>(model: &Model, tensors: &Tensors, state: &mut 
     if let Some(name) = missing.first() {
         return Err(ExchangeError::Missing { missing: missing.len(), expected, name: name.clone() });
     }
-    let unexpected: Vec<&String> = tensors.keys().filter(|name| !known.contains(*name) && !is_ignored(name)).collect();
-    match unexpected.first() {
-        Some(name) => Err(ExchangeError::Unexpected { count: unexpected.len(), name: (*name).clone() }),
+    let space = &model.network.space;
+    let unexpected = tensors.keys().filter(|name| !known.contains(*name) && !is_alpha(space, name));
+    match unexpected.clone().next() {
+        Some(name) => Err(ExchangeError::Unexpected { count: unexpected.count(), name: name.clone() }),
         None => Ok(()),
     }
 }

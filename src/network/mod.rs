@@ -12,8 +12,7 @@ mod state;
 pub use bank::{Bank, BankLayout};
 pub use build::{NetworkError, NetworkSize};
 pub use exchange::{
-    ExchangeError, MOMENTUM, Tensors, export_gradients, export_momentum, export_parameters, import_parameters,
-    is_ignored,
+    ExchangeError, MOMENTUM, Tensors, export_gradients, export_momentum, export_parameters, import_parameters, is_alpha,
 };
 pub use initial::initialize;
 pub use layout::{Layout, Segments};

@@ -121,6 +121,28 @@ impl Cell for String {
     }
 }
 
+impl Cell for Option<f64> {
+    const DATA_TYPE: DataType = DataType::Float64;
+    const JOURNAL_TYPE: &'static str = "f64?";
+    const NULLABLE: bool = true;
+
+    fn array<'a>(values: impl Iterator<Item = &'a Self>) -> Option<ArrayRef> {
+        Some(Arc::new(values.copied().collect::<Float64Array>()))
+    }
+
+    fn values(array: &ArrayRef) -> Option<Vec<Self>> {
+        Some(array.as_any().downcast_ref::<Float64Array>()?.iter().collect())
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        encode_optional(self, bytes);
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        decode_optional(bytes)
+    }
+}
+
 impl Cell for Option<String> {
     const DATA_TYPE: DataType = DataType::Utf8;
     const JOURNAL_TYPE: &'static str = "text?";
@@ -136,18 +158,25 @@ impl Cell for Option<String> {
     }
 
     fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.push(u8::from(self.is_some()));
-        if let Some(text) = self {
-            text.encode(bytes);
-        }
+        encode_optional(self, bytes);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        match take_array(bytes)? {
-            [0] => Some(None),
-            [1] => String::decode(bytes).map(Some),
-            _ => None,
-        }
+        decode_optional(bytes)
+    }
+}
+
+/// A byte that says whether there is a value, and the value.
+fn encode_optional<C: Cell>(value: &Option<C>, bytes: &mut Vec<u8>) {
+    bytes.push(u8::from(value.is_some()));
+    value.iter().for_each(|value| value.encode(bytes));
+}
+
+fn decode_optional<C: Cell>(bytes: &mut &[u8]) -> Option<Option<C>> {
+    match take_array(bytes)? {
+        [0] => Some(None),
+        [1] => C::decode(bytes).map(Some),
+        _ => None,
     }
 }
 

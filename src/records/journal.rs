@@ -159,8 +159,8 @@ mod tests {
     use crate::records::StepRecord;
 
     fn step(step: u64) -> StepRecord {
-        let child = "142".to_string();
-        StepRecord { step, replica: 0, child, loss: 2.5, accuracy: 0.125, learning_rate: 0.025, images: 64 }
+        let (child, alpha_loss) = (Some("142".to_string()), None);
+        StepRecord { step, replica: 0, child, loss: 2.5, accuracy: 0.125, alpha_loss, learning_rate: 0.025, images: 64 }
     }
 
     #[cfg(target_os = "linux")]

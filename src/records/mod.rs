@@ -16,4 +16,4 @@ pub use journal::{Journal, Recovery};
 pub use parquet::{read_parquet, write_parquet};
 pub use record::Record;
 pub(crate) use record::record;
-pub use tables::{AccuracyRecord, InterferenceRecord, StepRecord};
+pub use tables::{AccuracyRecord, AlphaRecord, InterferenceRecord, StepRecord};

@@ -8,13 +8,34 @@ record! {
         /// Counted from 0 over the whole run.
         pub step: u64,
         pub replica: u32,
-        /// As the search space writes it.
-        pub child: String,
+        /// As the search space writes it; null for the mixture of all candidates.
+        pub child: Option<String>,
         pub loss: f64,
         pub accuracy: f64,
+        /// Of the mixture, on the mini-batch on which the architecture parameters stepped, before they did; null where there are none.
+        pub alpha_loss: Option<f64>,
         pub learning_rate: f64,
         /// Images of the mini-batch.
         pub images: u32,
+    }
+}
+
+record! {
+    /// One candidate of an edge in a search: `alphas.parquet`.
+    pub struct AlphaRecord {
+        /// Steps done before.
+        pub step: u64,
+        pub replica: u32,
+        /// Name of the searched cell.
+        pub cell: String,
+        /// Nodes of the edge, inputs first.
+        pub source: u32,
+        pub target: u32,
+        pub candidate: String,
+        /// Architecture parameter.
+        pub alpha: f64,
+        /// The candidate's share in the softmax over the edge.
+        pub gate: f64,
     }
 }
 

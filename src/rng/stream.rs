@@ -26,6 +26,10 @@ pub enum Purpose {
     Bootstrap = 8,
     /// Children of a list `sample:N`.
     ChildSample = 9,
+    /// Initial architecture parameters; item = choice of a child.
+    InitialAlphas = 10,
+    /// The seed of the mini-batches on which architecture parameters step.
+    AlphaMiniBatches = 11,
 }
 
 /// Random words of one (seed, purpose, step, item), in order.
@@ -82,6 +86,13 @@ impl Stream {
         ((high << 32 | low) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
+    /// A normally distributed number, mean 0 and variance 1: Box and Muller's transform of two uniform ones, of which the second result is
+    /// left out.
+    pub fn normal(&mut self) -> f64 {
+        let (radius, angle) = (1.0 - self.uniform_f64(), self.uniform_f64());
+        (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
+    }
+
     /// A uniformly random order of `0..count`: Fisher-Yates from the last place down, one bounded draw a place.
     pub fn permutation(&mut self, count: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..count).collect();
@@ -119,6 +130,8 @@ mod tests {
             Purpose::Recalibration,
             Purpose::Cutout,
             Purpose::Bootstrap,
+            Purpose::InitialAlphas,
+            Purpose::AlphaMiniBatches,
         ];
         let steps = [0, 1, 2, 255, 256, u64::from(u32::MAX), 1 << 32, (1 << 32) + 1, 1 << 33, 1 << 40, (1 << 56) - 1];
         let items = [0, 1, 2, 6, u32::MAX];
@@ -166,6 +179,19 @@ mod tests {
         assert!(draws.iter().any(|draw| draw.to_bits() & 1 == 1));
         let mean = draws.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.015, "{mean}");
+    }
+
+    #[test]
+    fn normal_numbers_have_mean_0_variance_1_and_the_tails_of_a_normal_distribution() {
+        let mut stream = Stream::new(4, Purpose::InitialAlphas, 0, 0);
+        let draws: Vec<f64> = (0..40_000).map(|_| stream.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 40_000.0;
+        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / 40_000.0;
+        // Standard deviations 0.005 and 0.007.
+        assert!(mean.abs() < 0.025 && (variance - 1.0).abs() < 0.035, "{mean} {variance}");
+        // 4.55 % lie beyond 2: 1,820, standard deviation 42.
+        let beyond = draws.iter().filter(|draw| draw.abs() > 2.0).count();
+        assert!((1_610..2_030).contains(&beyond), "{beyond}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Space {
     }
 
     /// Whether this candidate of a cell gives zero.
-    pub(super) fn is_zero(&self, cell: &Cell, candidate: u8) -> bool {
+    pub fn is_zero(&self, cell: &Cell, candidate: u8) -> bool {
         matches!(self.candidates.get(&cell.candidates[usize::from(candidate)]), Some(Candidate::Zero))
     }
 

@@ -135,6 +135,8 @@ pub enum Problem {
         "`{name}` has stride {found} on edges with stride {needed} in `cells.{cell}`; give `edge_stride = true` to one of its layers and no other stride"
     )]
     CandidateStride { name: String, cell: String, found: usize, needed: usize },
+    #[error("edges that are not kept take a zero candidate, but the cell has none; add one, or remove `kept_edges`")]
+    KeptEdges,
     #[error("no node enters the output; name at least one")]
     NoOutput,
     #[error("`last` takes exactly one node, but {found} are given; keep one or choose `concat` or `sum`")]

@@ -3,6 +3,7 @@
 //! A space is a TOML file ([`model`] is its format); [`Space::load`] reads and validates one. A [`Child`] is one
 //! candidate per edge of every searched cell; everything about children is a method of their space.
 
+mod alphas;
 mod block;
 mod candidate_table;
 mod canonical;
@@ -20,6 +21,7 @@ pub mod template;
 mod untied;
 mod validate;
 
+pub use alphas::AlphaTensor;
 pub use block::{Block, BlockKind};
 pub use child::{Child, Children};
 pub use encoding::{ChildError, NoGenotype};

@@ -170,6 +170,11 @@ pub struct Cell {
     /// Prefix of a candidate's parameters: `{cell}`, `{target}`, `{node}` (target without the inputs), `{source}`, `{edge}`, `{candidate}`.
     pub prefix: String,
     pub output: Output,
+    /// Name of the architecture parameters: one tensor `[edges, candidates]` for all edges, or one a node where it has `{node}`;
+    /// `alphas_` and the cell's name unless given.
+    pub alphas: Option<String>,
+    /// Edges that a node keeps in the child that architecture parameters make; all unless given. The others take a zero candidate.
+    pub kept_edges: Option<usize>,
     /// Stride 2 on edges that leave an input; channels double.
     #[serde(default)]
     pub reduces: bool,

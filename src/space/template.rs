@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `{cell}` | all names inside blocks | index of the block, reductions counted |
 //! | `{target}`, `{source}` | a cell's `prefix` | nodes of the edge, inputs first |
-//! | `{node}` | a cell's `prefix` | target without the inputs |
+//! | `{node}` | a cell's `prefix` and `alphas` | target without the inputs |
 //! | `{edge}` | a cell's `prefix` | index of the edge in the cell |
 //! | `{candidate}` | a cell's `prefix` | index of the candidate, from 0 |
 
@@ -12,6 +12,9 @@ use super::error::Problem;
 
 /// Variables of a cell's `prefix`.
 pub(super) const EDGE_VARIABLES: &[&str] = &["cell", "target", "node", "source", "edge", "candidate"];
+
+/// Variables of a cell's `alphas`.
+pub(super) const ALPHA_VARIABLES: &[&str] = &["node"];
 
 /// Variables of names inside a block.
 pub(super) const BLOCK_VARIABLES: &[&str] = &["cell"];

@@ -5,7 +5,7 @@
 //! alone; it runs no forward pass, so buffers stay.
 
 use crate::backend::Executor;
-use crate::backend::host::{ChildEvaluation, ReplicaStep, update};
+use crate::backend::host::{Architecture, ChildEvaluation, ReplicaStep, update};
 use crate::network::State;
 use crate::records::InterferenceRecord;
 use crate::space::Child;
@@ -69,13 +69,13 @@ pub fn measure<E: Executor>(
     let mut after = Vec::new();
     for (row, child) in evaluator.children.iter().enumerate() {
         let mut state = snapshot.clone();
-        let lanes = vec![(child.clone(), batch.view())];
+        let lanes = vec![(Architecture::Child(child.clone()), batch.view())];
         let reduce = setup.config.step.reduce();
         let step = ReplicaStep { model: &setup.model, state: &mut state, lanes, reduce, sgd, learning_rate: rate };
         let loss = host.step(&mut [step])[0][0].loss;
         if !loss.is_finite() {
-            let (step, child) = (trainer.step, setup.space().format_child(child));
-            return Err(TrainError::Loss { step, child, replica: replica as u32, loss });
+            let (step, trained) = (trainer.step, format!("child {}", setup.space().format_child(child)));
+            return Err(TrainError::Loss { step, trained, replica: replica as u32, loss });
         }
         after.push(evaluate(&state));
         stepped(row + 1);

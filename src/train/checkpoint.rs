@@ -3,7 +3,11 @@
 use super::config::{RunConfig, from_text};
 use super::{Setup, TrainError};
 use crate::files::FileError;
-use crate::network::{MOMENTUM, Model, State, Tensors, export_momentum, export_parameters, import_parameters};
+use crate::network::{
+    MOMENTUM, Model, State, Tensors, export_momentum, export_parameters, import_parameters, is_alpha,
+};
+use crate::search::{Alphas, export_alphas, import_alphas};
+use crate::space::Space;
 use crate::tensor::Real;
 use crate::tensors::TensorFile;
 use std::path::{Path, PathBuf};
@@ -23,6 +27,28 @@ pub struct Position {
     /// Rows of the run's journals.
     pub step_rows: u64,
     pub accuracy_rows: u64,
+    /// None outside a search.
+    pub alpha_rows: u64,
+}
+
+/// What a checkpoint holds of a replica.
+#[derive(Clone, Copy)]
+pub struct Snapshot<'a, T> {
+    pub state: &'a State<T>,
+    /// Of a search.
+    pub alphas: Option<&'a Alphas>,
+}
+
+impl<T: Real> Snapshot<'_, T> {
+    /// Hash of everything that training changes.
+    pub fn hash(&self, model: &Model) -> blake3::Hash {
+        let state = self.state.hash(model);
+        let Some(alphas) = self.alphas else { return state };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(state.as_bytes());
+        alphas.hash_into(&mut hasher);
+        hasher.finalize()
+    }
 }
 
 /// One replica's checkpoint, read.
@@ -36,6 +62,7 @@ pub struct Checkpoint {
     pub arithmetic: String,
     pub step_rows: u64,
     pub accuracy_rows: u64,
+    pub alpha_rows: u64,
     tensors: Tensors,
     state_hash: String,
 }
@@ -56,7 +83,7 @@ pub fn write<T: Real>(
     run: &Path,
     setup: &Setup,
     position: &Position,
-    states: &[&State<T>],
+    replicas: &[Snapshot<'_, T>],
 ) -> Result<PathBuf, TrainError> {
     let parent = run.join(FOLDER);
     create_folder(&parent)?;
@@ -64,9 +91,10 @@ pub fn write<T: Real>(
     let (partial, folder) = (parent.join(format!(".{name}.partial")), parent.join(&name));
     remove_folder(&partial)?;
     create_folder(&partial)?;
-    for (replica, state) in states.iter().enumerate() {
-        let mut tensors = export_parameters(&setup.model, state);
-        tensors.extend(export_momentum(&setup.model, state));
+    for (replica, snapshot) in replicas.iter().enumerate() {
+        let mut tensors = export_parameters(&setup.model, snapshot.state);
+        tensors.extend(export_momentum(&setup.model, snapshot.state));
+        tensors.extend(snapshot.alphas.map_or_else(Tensors::new, |alphas| export_alphas(setup.space(), alphas)));
         let metadata = [
             ("format", FORMAT.to_owned()),
             ("config", setup.config.to_toml()?),
@@ -77,7 +105,8 @@ pub fn write<T: Real>(
             ("arithmetic", position.arithmetic.clone()),
             ("step_rows", position.step_rows.to_string()),
             ("accuracy_rows", position.accuracy_rows.to_string()),
-            ("state_hash", state.hash(&setup.model).to_string()),
+            ("alpha_rows", position.alpha_rows.to_string()),
+            ("state_hash", snapshot.hash(&setup.model).to_string()),
         ];
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         TensorFile { metadata, tensors }.write(&partial.join(file_name(replica)))?;
@@ -184,6 +213,16 @@ pub fn read_weights<T: Real>(model: &Model, path: &Path, momentum: bool) -> Resu
     import(model, &tensors, &path)
 }
 
+/// The architecture parameters that a file holds, of ours or of others, with `memory` what Adam remembers of them too; `None` where it has none.
+///
+/// # Errors
+/// A file that is not there or is damaged, architecture parameters that do not fit.
+pub fn read_alphas(model: &Model, path: &Path, memory: bool) -> Result<Option<Alphas>, TrainError> {
+    let path = resolve(path, 0)?;
+    let tensors = TensorFile::read(&path)?.tensors;
+    import_alphas(&model.network.space, &tensors, memory).map_err(|cause| TrainError::Alphas { path, cause })
+}
+
 /// Whether this program wrote the file as a checkpoint.
 fn is_checkpoint(file: &TensorFile) -> bool {
     file.metadata.get("format").map(String::as_str) == Some(FORMAT)
@@ -221,6 +260,7 @@ impl Checkpoint {
             arithmetic: text("arithmetic")?.clone(),
             step_rows: number("step_rows")?,
             accuracy_rows: number("accuracy_rows")?,
+            alpha_rows: number("alpha_rows")?,
             state_hash: text("state_hash")?.clone(),
             tensors,
             path,
@@ -236,18 +276,35 @@ impl Checkpoint {
         import(model, &self.tensors, &self.path)
     }
 
+    /// The architecture parameters of a search.
+    ///
+    /// # Errors
+    /// Tensors that do not fit the space.
+    pub fn alphas(&self, space: &Space) -> Result<Option<Alphas>, TrainError> {
+        let wrong = |cause| TrainError::Alphas { path: self.path.clone(), cause };
+        let searched = self.config.is_search();
+        Ok(searched.then(|| import_alphas(space, &self.tensors, true).map_err(wrong)).transpose()?.flatten())
+    }
+
     /// Whether the copies of a model's parameters are those that are stored here: only then does the recorded hash say something
     /// of the model's state.
     fn has_copies_of(&self, model: &Model) -> bool {
-        let stored = self.tensors.keys().filter(|name| !name.starts_with(MOMENTUM));
+        let space = &model.network.space;
+        let stored = self.tensors.keys().filter(|name| !name.starts_with(MOMENTUM) && !is_alpha(space, name));
         stored.eq(export_parameters(model, &State::<f32>::zeroed(model)).keys())
+    }
+
+    fn hash<T: Real>(&self, model: &Model) -> Result<blake3::Hash, TrainError> {
+        let state: State<T> = import(model, &self.tensors, &self.path)?;
+        let alphas = self.alphas(&model.network.space)?;
+        Ok(Snapshot { state: &state, alphas: alphas.as_ref() }.hash(model))
     }
 
     /// Compares the hash of the state, in the precision that it was written in, with the recorded one.
     fn check_hash(&self, model: &Model) -> Result<(), TrainError> {
         let hash = match self.arithmetic.ends_with("f64") {
-            true => import::<f64>(model, &self.tensors, &self.path)?.hash(model),
-            false => import::<f32>(model, &self.tensors, &self.path)?.hash(model),
+            true => self.hash::<f64>(model)?,
+            false => self.hash::<f32>(model)?,
         };
         if hash.to_string() == self.state_hash {
             return Ok(());

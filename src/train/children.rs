@@ -29,6 +29,8 @@ enum Rule {
         edges: usize,
         candidates: usize,
     },
+    /// One lane of all candidates, no child.
+    Mixture,
 }
 
 /// The children of every step of one replica.
@@ -81,6 +83,7 @@ impl ChildSchedule {
                 }
                 Rule::Fair { edges: counts.len(), candidates }
             }
+            (StepChildren::Mixture, _) => Rule::Mixture,
         };
         Ok(Self { rule, seed })
     }
@@ -90,10 +93,11 @@ impl ChildSchedule {
         match &self.rule {
             Rule::Cycle { lanes, .. } | Rule::UniformOf { lanes, .. } | Rule::Uniform { lanes, .. } => *lanes,
             Rule::Fair { candidates, .. } => *candidates,
+            Rule::Mixture => 1,
         }
     }
 
-    /// The children of a step, lane by lane.
+    /// The children of a step, lane by lane; none for a mixture.
     pub fn children(&self, space: &Space, step: u64) -> Vec<Child> {
         match &self.rule {
             Rule::Cycle { children, lanes, reshuffled } => {
@@ -131,6 +135,7 @@ impl ChildSchedule {
                     .collect();
                 (0..*candidates).map(|lane| Child(orders.iter().map(|order| order[lane] as u8).collect())).collect()
             }
+            Rule::Mixture => Vec::new(),
         }
     }
 }

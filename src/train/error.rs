@@ -4,6 +4,7 @@ use crate::data::DataError;
 use crate::files::{CsvError, FileError};
 use crate::network::{ExchangeError, NetworkError};
 use crate::records::RecordError;
+use crate::search::AlphaError;
 use crate::space::{ChildError, SpaceError};
 use crate::tensors::TensorError;
 use crate::train::config::ConfigError;
@@ -31,15 +32,21 @@ pub enum TrainError {
     Tensor(#[from] TensorError),
     #[error("{}: {cause}", path.display())]
     Weights { path: PathBuf, cause: ExchangeError },
+    #[error("{}: {cause}", path.display())]
+    Alphas { path: PathBuf, cause: AlphaError },
     #[error("{}: {problem}", path.display())]
     Checkpoint { path: PathBuf, problem: String },
     #[error("{}: {problem}", path.display())]
     Batches { path: PathBuf, problem: String },
     #[error(
-        "step {step}: the loss of child {child} (replica {replica}) is {loss}; lower optimizer.learning_rate or set \
+        "step {step}: the loss of {trained} (replica {replica}) is {loss}; lower optimizer.learning_rate or set \
          optimizer.clip_norm. Everything recorded before this step is kept"
     )]
-    Loss { step: u64, child: String, replica: u32, loss: f64 },
+    Loss { step: u64, trained: String, replica: u32, loss: f64 },
+    #[error(
+        "`architecture.portion` = {portion} leaves the weights or the architecture parameters none of {images} images; move it towards 0.5"
+    )]
+    Portion { portion: f64, images: usize },
     #[error("the data set has {found} classes, but network.classes = {classes}; raise it or leave it out")]
     Classes { found: usize, classes: usize },
     #[error(

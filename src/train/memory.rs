@@ -5,6 +5,7 @@ use super::config::NormRegime;
 use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::{Demand, Executor};
 use crate::data::image_length;
+use crate::plan::Choice;
 use crate::space::Child;
 use std::collections::BTreeSet;
 
@@ -16,8 +17,8 @@ const ROW_BYTES: usize = 256;
 
 /// What a command computes at most.
 pub struct Workload<'a> {
-    /// Children that bound what a lane takes.
-    trained: Vec<Child>,
+    /// Children that bound what a lane takes; none for the mixture of all candidates.
+    trained: Vec<Option<Child>>,
     /// Lanes of a step, all replicas together.
     lanes: usize,
     /// Training mini-batches held at once, and images of the largest.
@@ -71,7 +72,7 @@ impl<'a> Workload<'a> {
     /// Gradients of one child after the other on one mini-batch.
     pub fn gradients(children: Vec<Child>, images: usize) -> Self {
         Self {
-            trained: children,
+            trained: children.into_iter().map(Some).collect(),
             lanes: 1,
             mini_batches: 1,
             images,
@@ -114,7 +115,8 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     pub fn new<E: Executor>(trainer: &Trainer<E>, work: &Workload<'_>) -> Self {
         let model = &trainer.setup.model;
-        let plans: Vec<_> = work.trained.iter().map(|child| trainer.host.training_plan(model, child)).collect();
+        let choices = work.trained.iter().map(|child| child.as_ref().map_or(Choice::Mixture, Choice::Child));
+        let plans: Vec<_> = choices.map(|choice| trainer.host.training_plan(model, choice)).collect();
         let graphs: Vec<_> = work.evaluation.iter().flat_map(|(evaluator, _)| evaluator.plan.graphs()).collect();
         let evaluation_images = work.evaluation.map_or(0, |(evaluator, norms)| evaluator.batch_images(norms));
         let working = trainer.host.executor.working_memory(&Demand {
@@ -185,12 +187,15 @@ impl<E: Executor> Trainer<E> {
         MemoryPlan::new(self, work).check(available_bytes())
     }
 
-    /// Children that bound what the run takes: all that it trains if it is short or its children are few, otherwise also each edge's
+    /// Children that bound what the run takes, or its mixture: all that it trains if it is short or its children are few, otherwise also each edge's
     /// candidates in turn, the same on all edges.
-    fn planned_children(&self) -> Vec<Child> {
+    fn planned_children(&self) -> Vec<Option<Child>> {
         /// As many steps and lanes as are drawn to find the children; plans of children in a cycle are needed soon anyway.
         const STEPS: u64 = 256;
         const LANES: usize = 4096;
+        if self.setup.config.is_search() {
+            return vec![None];
+        }
         let end = self.last_step().min(self.step + STEPS);
         let drawn = (self.step..end).flat_map(|step| self.children_of(step));
         let mut children: BTreeSet<Child> = drawn.take(LANES).collect();
@@ -200,7 +205,7 @@ impl<E: Executor> Trainer<E> {
             let same = |candidate: usize| Child(choices.iter().map(|count| candidate.min(count - 1) as u8).collect());
             children.extend((0..most).map(same).filter(|child| self.setup.model.holds(child)));
         }
-        children.into_iter().collect()
+        children.into_iter().map(Some).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The thin loop: draw lanes, run the plan, update, schedule, checkpoints, evaluation.
 
+mod alpha_step;
 mod available;
 mod checkpoint;
 mod children;
@@ -7,11 +8,13 @@ pub mod config;
 mod error;
 mod evaluator;
 mod memory;
+mod mini_batch;
 mod rate;
 mod run;
 mod setup;
 mod trainer;
 
+pub use alpha_step::AlphaSearch;
 pub use available::{available_bytes, peak_bytes, resident_bytes};
 pub use checkpoint::{Checkpoint, newest_checkpoint, read_weights};
 pub use children::ChildSchedule;

@@ -1,13 +1,13 @@
 //! A run with its folder: records, checkpoints, evaluation, resume.
 
 use super::checkpoint::{self, Checkpoint, Position};
-use super::config::{RunConfig, from_text};
-use super::{Evaluator, Setup, TrainError, Trainer, Workload};
+use super::config::{DERIVED, RunConfig, from_text};
+use super::{Evaluator, Replica, Setup, TrainError, Trainer, Workload};
 use crate::backend::Executor;
 use crate::files::{
     FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
 };
-use crate::records::{AccuracyRecord, Journal, Record, Recovery, StepRecord, read_parquet};
+use crate::records::{AccuracyRecord, AlphaRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +22,9 @@ pub trait Observer {
 
     /// While children are evaluated: passes ([`Evaluator::passes`]) done and in all.
     fn evaluation(&mut self, _done: u64, _all: u64) {}
+
+    /// Of a search, after every epoch and at the end: steps done, and of every replica the child that its architecture parameters make.
+    fn derived(&mut self, _done: u64, _children: &[String]) {}
 }
 
 /// Hears nothing.
@@ -34,6 +37,8 @@ pub struct Run<E: Executor> {
     pub evaluator: Option<Evaluator>,
     steps: Journal<StepRecord>,
     accuracy: Journal<AccuracyRecord>,
+    /// Of a search.
+    alphas: Option<Journal<AlphaRecord>>,
     /// Rows of the last evaluation.
     pub last_evaluation: Vec<AccuracyRecord>,
     _lock: FolderLock,
@@ -49,6 +54,8 @@ pub struct RunSummary {
     /// Spent in training steps and in evaluations.
     pub training_seconds: f64,
     pub evaluation_seconds: f64,
+    /// Of a search: the child of every replica's architecture parameters.
+    pub derived: Vec<String>,
     pub state_hash: String,
 }
 
@@ -179,17 +186,24 @@ impl<E: Executor> Run<E> {
         let end = if last_evaluation.is_empty() { step } else { step + 1 };
         let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step < end)?;
         let earlier = evaluated.kept_rows - last_evaluation.len() as u64;
-        if found.kept_rows != first.step_rows || earlier != first.accuracy_rows {
+        let searched = trainer.setup.config.is_search();
+        let alphas =
+            searched.then(|| resume_journal(folder, "alphas", |row: &AlphaRecord| row.step <= step)).transpose()?;
+        let (alphas, alpha_rows) = alphas.map_or((None, 0), |(journal, found)| (Some(journal), found.kept_rows));
+        let [known, found] =
+            [[first.step_rows, first.accuracy_rows, first.alpha_rows], [found.kept_rows, earlier, alpha_rows]];
+        if known != found {
             return Err(problem(format!(
-                "knows of {} and {} recorded rows, but the journals hold {} and {earlier}; the disk has lost some, start the run anew",
-                first.step_rows, first.accuracy_rows, found.kept_rows
+                "knows of {known:?} rows of steps, accuracy and alphas, but the journals hold {found:?}; the disk has lost some, start the run anew",
             )));
         }
-        Ok(Self { folder: folder.to_owned(), trainer, evaluator, steps, accuracy, last_evaluation, _lock: lock })
+        let folder = folder.to_owned();
+        Ok(Self { folder, trainer, evaluator, steps, accuracy, alphas, last_evaluation, _lock: lock })
     }
 
     /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
     fn begin_again(folder: &Path, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
+        // A search records its first architecture parameters before its first checkpoint.
         let recorded =
             recorded::<StepRecord>(folder, "steps")?.len() + recorded::<AccuracyRecord>(folder, "accuracy")?.len();
         if recorded > 0 {
@@ -209,7 +223,10 @@ impl<E: Executor> Run<E> {
     ) -> Result<Self, TrainError> {
         let steps = empty_journal(&folder, "steps")?;
         let accuracy = empty_journal(&folder, "accuracy")?;
-        let mut run = Self { folder, trainer, evaluator, steps, accuracy, last_evaluation: Vec::new(), _lock: lock };
+        let alphas = trainer.setup.config.is_search().then(|| empty_journal(&folder, "alphas")).transpose()?;
+        let last_evaluation = Vec::new();
+        let mut run = Self { folder, trainer, evaluator, steps, accuracy, alphas, last_evaluation, _lock: lock };
+        run.record_alphas()?;
         run.checkpoint()?;
         Ok(run)
     }
@@ -247,6 +264,13 @@ impl<E: Executor> Run<E> {
             training += began.elapsed();
             let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
             let step = self.trainer.step;
+            if step == last || step.is_multiple_of(self.trainer.steps_per_epoch()) {
+                self.record_alphas()?;
+                let derived = self.trainer.derived();
+                if !derived.is_empty() {
+                    observer.derived(step, &derived);
+                }
+            }
             if step == last || step.is_multiple_of(checkpoint_every) {
                 self.checkpoint()?;
             }
@@ -259,6 +283,7 @@ impl<E: Executor> Run<E> {
             flops,
             training_seconds: training.as_secs_f64(),
             evaluation_seconds: evaluation.as_secs_f64(),
+            derived: self.trainer.derived(),
             state_hash,
         };
         self.sync()?;
@@ -270,12 +295,16 @@ impl<E: Executor> Run<E> {
     /// # Errors
     /// Names the file that cannot be written; calling it again after a resume is safe.
     pub fn finish(self, summary: &RunSummary) -> Result<(), TrainError> {
-        let Self { folder, trainer, steps, accuracy, .. } = self;
+        let Self { folder, trainer, steps, accuracy, alphas, .. } = self;
         let mut result = format!("steps = {}\nstate_hash = \"{}\"\n", summary.steps, summary.state_hash);
         let hashes: Vec<String> = trainer.replica_hashes().iter().map(|hash| format!("\"{hash}\"")).collect();
         result.push_str(&format!("replica_hashes = [{}]\n", hashes.join(", ")));
+        if !summary.derived.is_empty() {
+            result.push_str(&format!("derived = {:?}\n", summary.derived));
+        }
         steps.finish(&parquet_path(&folder, "steps"))?;
         accuracy.finish(&parquet_path(&folder, "accuracy"))?;
+        alphas.map(|alphas| alphas.finish(&parquet_path(&folder, "alphas"))).transpose()?;
         write_bytes_atomically(&folder.join(RESULT), result.as_bytes())?;
         Ok(())
     }
@@ -303,7 +332,12 @@ impl<E: Executor> Run<E> {
             observer.evaluation(done, all);
         };
         let mut rows = Vec::new();
+        let setup = &self.trainer.setup;
         for (number, replica) in self.trainer.replicas.iter().enumerate() {
+            // Architecture parameters have made another child since the evaluator was.
+            let derived = replica.derived(setup.space()).filter(|_| setup.config.evaluation.children == DERIVED);
+            let derived = derived.map(|child| Evaluator::new(setup, vec![child]));
+            let evaluator = derived.as_ref().unwrap_or(evaluator);
             for norm in norms {
                 let (host, state, seed) = (&self.trainer.host, &replica.state, replica.data_seed);
                 let results = evaluator.evaluate_observed(host, state, *norm, seed, &mut passed);
@@ -315,8 +349,21 @@ impl<E: Executor> Run<E> {
         Ok(())
     }
 
+    /// Records the architecture parameters of every replica, if there are any.
+    fn record_alphas(&mut self) -> Result<(), TrainError> {
+        let Some(journal) = &mut self.alphas else { return Ok(()) };
+        let (step, space) = (self.trainer.step, self.trainer.setup.space());
+        let searches =
+            self.trainer.replicas.iter().enumerate().filter_map(|(at, replica)| Some((at, replica.search.as_ref()?)));
+        for (replica, search) in searches {
+            journal.append(&search.alphas.records(space, step, replica as u32))?;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> Result<(), TrainError> {
         self.steps.sync()?;
+        self.alphas.iter().try_for_each(Journal::sync)?;
         Ok(self.accuracy.sync()?)
     }
 
@@ -330,9 +377,10 @@ impl<E: Executor> Run<E> {
             arithmetic: trainer.host.executor.arithmetic(),
             step_rows: self.steps.rows(),
             accuracy_rows: self.accuracy.rows(),
+            alpha_rows: self.alphas.as_ref().map_or(0, Journal::rows),
         };
-        let states: Vec<_> = trainer.replicas.iter().map(|replica| &replica.state).collect();
-        checkpoint::write(&self.folder, &trainer.setup, &position, &states)?;
+        let replicas: Vec<_> = trainer.replicas.iter().map(Replica::snapshot).collect();
+        checkpoint::write(&self.folder, &trainer.setup, &position, &replicas)?;
         if !trainer.setup.config.checkpoint.keep_all {
             checkpoint::keep_newest(&self.folder)?;
         }
@@ -351,16 +399,14 @@ fn evaluation_rows<E: Executor>(trainer: &Trainer<E>, evaluator: Option<&Evaluat
 fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluator>, TrainError> {
     let setup = &trainer.setup;
     let RunConfig { evaluation, interference, .. } = &setup.config;
-    let evaluator = |key, children: &str| setup.children(key, children).map(|children| Evaluator::new(setup, children));
-    let evaluated = evaluation.wanted().then(|| evaluator("evaluation.children", &evaluation.children)).transpose()?;
+    let evaluator = |children| Evaluator::new(setup, children);
+    let evaluated = || trainer.children(0, "evaluation.children", &evaluation.children).map(evaluator);
+    let evaluated = evaluation.wanted().then(evaluated).transpose()?;
     trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
     if let Some(children) = &interference.children {
         let norms = if interference.norm.is_empty() { &evaluation.norm } else { &interference.norm };
-        trainer.check_memory(&Workload::interference(
-            trainer,
-            &evaluator("interference.children", children)?,
-            norms,
-        ))?;
+        let measured = evaluator(setup.children("interference.children", children)?);
+        trainer.check_memory(&Workload::interference(trainer, &measured, norms))?;
     }
     Ok(evaluated)
 }

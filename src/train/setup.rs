@@ -3,12 +3,13 @@
 use super::TrainError;
 use super::children::{all, listed};
 use super::config::{ConfigError, DataOrder, RunConfig};
-use crate::data::{BatchOrder, BatchStream, Dataset, PixelTable, SplitRanges};
+use crate::data::{BatchOrder, BatchStream, DataError, Dataset, PixelTable, SplitRanges};
 use crate::files::CsvFile;
 use crate::network::{Model, Network, NetworkSize, Sharing};
 use crate::space::{Child, Space};
 use crate::tensor::Shape;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +21,17 @@ pub struct Setup {
     pub split: SplitRanges,
     pub model: Arc<Model>,
     order: BatchOrder,
+    /// Of a search.
+    alphas: Option<AlphaData>,
+}
+
+/// The images on which architecture parameters step.
+struct AlphaData {
+    order: BatchOrder,
+    /// Those of the training part that do not train the weights.
+    images: Range<u32>,
+    /// Of the training part, both together.
+    all: Range<u32>,
 }
 
 impl Setup {
@@ -42,7 +54,8 @@ impl Setup {
         let mean = config.data.mean.get_or_insert_with(|| dataset.normalization.mean.clone());
         let std = config.data.std.get_or_insert_with(|| dataset.normalization.std.clone());
         let table = PixelTable::new(mean, std)?;
-        let split = config.data.split().ranges(&dataset)?;
+        let mut split = config.data.split().ranges(&dataset)?;
+        let alphas = config.is_search().then(|| alpha_data(&mut config, &mut split)).transpose()?;
         let (batch, images) = (config.data.batch, split.training.len());
         if config.data.order == DataOrder::Shuffled && batch as usize > images {
             return Err(TrainError::Batch { batch, images });
@@ -51,11 +64,7 @@ impl Setup {
         if classes < dataset.classes {
             return Err(TrainError::Classes { found: dataset.classes, classes });
         }
-        let order = match config.data.order {
-            DataOrder::Shuffled => BatchOrder::Shuffled,
-            DataOrder::File => BatchOrder::File,
-            DataOrder::Explicit => BatchOrder::Explicit(explicit_batches(config.data.batches.as_deref())?),
-        };
+        let order = batch_order(config.data.order, "data.batches", config.data.batches.as_deref())?;
         let network = Network::build(
             &space,
             NetworkSize {
@@ -69,7 +78,7 @@ impl Setup {
             return Err(TrainError::OneValue);
         }
         let model = Arc::new(model(network, &config)?);
-        Ok(Self { config, dataset, table, split, model, order })
+        Ok(Self { config, dataset, table, split, model, order, alphas })
     }
 
     pub fn space(&self) -> &Space {
@@ -81,7 +90,33 @@ impl Setup {
     /// # Errors
     /// Listed mini-batches that name images outside the training part.
     pub fn stream(&self, seed: u64) -> Result<BatchStream, TrainError> {
-        Ok(BatchStream::new(self.order.clone(), seed, self.split.training.clone(), self.config.data.batch)?)
+        let images = self.split.training.clone();
+        Ok(self.listing(&self.order, seed, images)?)
+    }
+
+    /// The mini-batches on which a replica's architecture parameters step; `None` where nothing is searched. `seed` is another than that of the
+    /// weights' mini-batches, which do not depend on these.
+    ///
+    /// # Errors
+    /// As [`Setup::stream`].
+    pub fn alpha_stream(&self, seed: u64) -> Result<Option<BatchStream>, TrainError> {
+        let stream = |data: &AlphaData| self.listing(&data.order, seed, data.images.clone());
+        Ok(self.alphas.as_ref().map(stream).transpose()?)
+    }
+
+    /// Images on which architecture parameters step.
+    pub fn alpha_images(&self) -> Option<usize> {
+        self.alphas.as_ref().map(|data| data.images.len())
+    }
+
+    /// Mini-batches of `images`; those of an explicit order may name any of the training part.
+    fn listing(&self, order: &BatchOrder, seed: u64, images: Range<u32>) -> Result<BatchStream, DataError> {
+        let count = images.len();
+        let allowed = match (order, &self.alphas) {
+            (BatchOrder::Explicit(_), Some(data)) => data.all.clone(),
+            _ => images,
+        };
+        Ok(BatchStream::new(order.clone(), seed, allowed, self.config.data.batch)?.with_epoch_of(count))
     }
 
     /// Children from text (`all`, `every:N`, `sample:N`, a list), all held by the model. `key` is where the text was given.
@@ -120,10 +155,29 @@ fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
     Ok(Model::new(network, sharing, &held))
 }
 
-/// The mini-batches that an explicit order names.
-fn explicit_batches(path: Option<&Path>) -> Result<Vec<Vec<u32>>, TrainError> {
-    let missing = "is \"explicit\", so data.batches must name a CSV file with columns step, position, image";
-    listed_batches(path.ok_or_else(|| ConfigError::Value { key: "data.order", problem: missing.to_owned() })?)
+/// Cuts the training images into those of the weights, which stay, and those of the architecture parameters. Fills in the options of a search.
+fn alpha_data(config: &mut RunConfig, split: &mut SplitRanges) -> Result<AlphaData, TrainError> {
+    let options = config.architecture.get_or_insert_default();
+    let (portion, all) = (options.portion, split.training.clone());
+    let border = all.start + (portion * all.len() as f64) as u32;
+    if border == all.start || border == all.end {
+        return Err(TrainError::Portion { portion, images: all.len() });
+    }
+    split.training.end = border;
+    let order = batch_order(config.data.order, "architecture.batches", options.batches.as_deref())?;
+    Ok(AlphaData { order, images: border..all.end, all })
+}
+
+/// The order with the mini-batches that an explicit one names; `key` is that of their file.
+fn batch_order(order: DataOrder, key: &str, path: Option<&Path>) -> Result<BatchOrder, TrainError> {
+    Ok(match order {
+        DataOrder::Shuffled => BatchOrder::Shuffled,
+        DataOrder::File => BatchOrder::File,
+        DataOrder::Explicit => BatchOrder::Explicit(listed_batches(path.ok_or_else(|| {
+            let problem = format!("is \"explicit\", so {key} must name a CSV file with columns step, position, image");
+            ConfigError::Value { key: "data.order", problem }
+        })?)?),
+    })
 }
 
 /// Reads mini-batches from columns step, position, image.

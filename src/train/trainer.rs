@@ -1,17 +1,21 @@
 //! One step after the other, for all replicas together.
 
-use super::checkpoint::{Checkpoint, read_weights};
+use super::alpha_step::{AlphaSearch, step_alphas};
+use super::checkpoint::{Checkpoint, Snapshot, read_alphas, read_weights};
 use super::children::ChildSchedule;
-use super::config::MiniBatches;
+use super::config::{DERIVED, MiniBatches};
 use super::memory::{Workload, check_banks};
+use super::mini_batch::{LoadedBatch, load_batch};
 use super::rate::learning_rate;
 use super::{Setup, TrainError};
-use crate::backend::host::{Host, ReplicaStep};
-use crate::backend::{Executor, MiniBatch};
-use crate::data::{BatchStream, gather, image_length, labels};
+use crate::backend::Executor;
+use crate::backend::host::{Architecture, Host, ReplicaStep};
+use crate::data::BatchStream;
 use crate::network::State;
+use crate::plan::Choice;
 use crate::records::StepRecord;
-use crate::space::Child;
+use crate::search::{Alphas, derive};
+use crate::space::{Child, Space};
 use crate::tensor::Real;
 use std::sync::Arc;
 
@@ -20,8 +24,38 @@ pub struct Replica<T> {
     pub state: State<T>,
     /// Seed of mini-batches, crops and flips.
     pub data_seed: u64,
+    /// Of a search.
+    pub search: Option<AlphaSearch>,
     stream: BatchStream,
     children: ChildSchedule,
+}
+
+impl<T: Real> Replica<T> {
+    /// `alphas` of a search.
+    fn new(setup: &Setup, number: u32, (state, alphas): (State<T>, Option<Alphas>)) -> Result<Self, TrainError> {
+        let [_, data_seed, order] = setup.config.seed.of(number);
+        let children = ChildSchedule::new(setup.space(), &setup.config.step, order)?;
+        let search = alphas.map(|alphas| AlphaSearch::new(setup, alphas, data_seed)).transpose()?.flatten();
+        Ok(Self { state, data_seed, search, stream: setup.stream(data_seed)?, children })
+    }
+
+    /// What a checkpoint holds.
+    pub fn snapshot(&self) -> Snapshot<'_, T> {
+        Snapshot { state: &self.state, alphas: self.search.as_ref().map(|search| &search.alphas) }
+    }
+
+    /// The child that the architecture parameters make.
+    pub fn derived(&self, space: &Space) -> Option<Child> {
+        self.search.as_ref().map(|search| derive(space, &search.alphas.gates()))
+    }
+
+    /// What the lanes of a step train.
+    fn architectures(&self, space: &Space, step: u64) -> Vec<Architecture> {
+        match &self.search {
+            Some(search) => vec![Architecture::Mixture(search.alphas.gates())],
+            None => self.children.children(space, step).into_iter().map(Architecture::Child).collect(),
+        }
+    }
 }
 
 /// All replicas of a run at one step.
@@ -41,43 +75,10 @@ pub struct Trainer<E: Executor> {
 pub struct StepResult {
     /// Replica by replica, lane by lane.
     pub records: Vec<StepRecord>,
-    /// Images of all lanes.
+    /// Images of all lanes, those on which architecture parameters stepped included.
     pub images: u64,
     /// FLOPs of the forward and backward passes, by the cost model.
     pub flops: u64,
-}
-
-/// Images of a lane, ready for a backend.
-pub struct LoadedBatch<T> {
-    pub images: Vec<T>,
-    pub labels: Vec<u8>,
-}
-
-impl<T> LoadedBatch<T> {
-    pub fn view(&self) -> MiniBatch<'_, T> {
-        MiniBatch { images: &self.images, labels: &self.labels }
-    }
-}
-
-impl Setup {
-    /// Images as they are, without augmentation.
-    pub fn load<T: Real>(&self, images: &[u32]) -> LoadedBatch<T> {
-        self.load_placed(images, None)
-    }
-
-    fn load_placed<T: Real>(&self, images: &[u32], placements: Option<&[crate::data::Placement]>) -> LoadedBatch<T> {
-        let mut pixels = vec![T::default(); images.len() * image_length(self.dataset.shape())];
-        gather(&self.dataset, &self.table, images, placements, &mut pixels);
-        LoadedBatch { images: pixels, labels: labels(&self.dataset, images) }
-    }
-}
-
-impl<T> Replica<T> {
-    fn new(setup: &Setup, number: u32, state: State<T>) -> Result<Self, TrainError> {
-        let [_, data_seed, order] = setup.config.seed.of(number);
-        let children = ChildSchedule::new(setup.space(), &setup.config.step, order)?;
-        Ok(Self { state, data_seed, stream: setup.stream(data_seed)?, children })
-    }
 }
 
 impl<E: Executor> Trainer<E> {
@@ -90,12 +91,14 @@ impl<E: Executor> Trainer<E> {
         let config = setup.config.clone();
         let started = config.start.as_ref().map(|start| read_weights(&setup.model, &start.from, start.step > 0));
         let started: Option<State<E::Real>> = started.transpose()?;
-        let state = |replica| match &started {
-            Some(state) => state.clone(),
-            None => {
-                let [init, ..] = config.seed.of(replica);
-                State::initial(&setup.model, init)
-            }
+        let searched = config.start.as_ref().filter(|_| config.is_search());
+        let searched =
+            searched.map(|start| read_alphas(&setup.model, &start.from, start.step > 0)).transpose()?.flatten();
+        let state = |replica| {
+            let [init, ..] = config.seed.of(replica);
+            let state = started.clone().unwrap_or_else(|| State::initial(&setup.model, init));
+            let alphas = || searched.clone().unwrap_or_else(|| Alphas::initial(setup.space(), init));
+            (state, config.is_search().then(alphas))
         };
         let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
         let first = vec![state(0)];
@@ -114,7 +117,10 @@ impl<E: Executor> Trainer<E> {
     /// # Errors
     /// No checkpoint, or as [`Trainer::new`].
     pub fn at(setup: Arc<Setup>, executor: E, checkpoints: &[Checkpoint]) -> Result<Self, TrainError> {
-        let states = checkpoints.iter().map(|checkpoint| checkpoint.state(&setup.model)).collect::<Result<_, _>>()?;
+        let states = checkpoints
+            .iter()
+            .map(|checkpoint| Ok((checkpoint.state(&setup.model)?, checkpoint.alphas(setup.space())?)));
+        let states = states.collect::<Result<_, TrainError>>()?;
         let position = checkpoints.first().map(|first| (first.step, first.mini_batches, first.learning_rate));
         let (step, mini_batches, last_rate) = position.unwrap_or_default();
         Self::with_states(setup, executor, states, step, mini_batches, last_rate)
@@ -123,7 +129,7 @@ impl<E: Executor> Trainer<E> {
     fn with_states(
         setup: Arc<Setup>,
         executor: E,
-        states: Vec<State<E::Real>>,
+        states: Vec<(State<E::Real>, Option<Alphas>)>,
         step: u64,
         mini_batches: u64,
         last_rate: Option<f64>,
@@ -138,6 +144,17 @@ impl<E: Executor> Trainer<E> {
         self.replicas[0].children.lanes()
     }
 
+    /// Children from text: `derived`, those that the replica's architecture parameters make, or as [`Setup::children`].
+    ///
+    /// # Errors
+    /// As [`Setup::children`].
+    pub fn children(&self, replica: usize, key: &'static str, text: &str) -> Result<Vec<Child>, TrainError> {
+        match self.replicas[replica].derived(self.setup.space()) {
+            Some(child) if text == DERIVED => Ok(vec![child]),
+            _ => self.setup.children(key, text),
+        }
+    }
+
     /// Children of a step, of all replicas.
     pub fn children_of(&self, step: u64) -> impl Iterator<Item = Child> {
         let done = step - self.first_step();
@@ -146,7 +163,8 @@ impl<E: Executor> Trainer<E> {
 
     /// Images of the largest mini-batch.
     pub fn most_images(&self) -> usize {
-        self.replicas[0].stream.most_images()
+        let replica = &self.replicas[0];
+        replica.stream.most_images().max(replica.search.as_ref().map_or(0, AlphaSearch::most_images))
     }
 
     /// Mini-batches that one step uses up.
@@ -184,36 +202,34 @@ impl<E: Executor> Trainer<E> {
     /// # Errors
     /// A list of mini-batches that has run out.
     pub fn mini_batch(&mut self, replica: usize, number: u64) -> Result<LoadedBatch<E::Real>, TrainError> {
-        let replica = &mut self.replicas[replica];
-        let images = replica.stream.mini_batch(number)?.images;
-        let augmentation = &self.setup.config.augmentation;
-        let shape = self.setup.dataset.shape();
-        let draw = || augmentation.draw(replica.data_seed, number, shape, images.len());
-        let placements = (!augmentation.is_off()).then(draw);
-        Ok(self.setup.load_placed(&images, placements.as_deref()))
+        let Replica { stream, data_seed, .. } = &mut self.replicas[replica];
+        load_batch(&self.setup, stream, *data_seed, number)
     }
 
-    /// One update of every replica.
+    /// One update of every replica: of its architecture parameters if it has some, then of its weights.
     ///
     /// # Errors
     /// A loss that is not finite: that replica is not updated, and the trainer must not step again.
     pub fn step(&mut self) -> Result<StepResult, TrainError> {
         let setup = self.setup.clone();
-        let rate = self.learning_rate();
+        let (number, rate) = (self.step, self.learning_rate());
+        let searched =
+            self.replicas.iter_mut().filter_map(|replica| Some((&mut replica.state, replica.search.as_mut()?)));
+        let alpha_step = step_alphas(&self.host, &setup, searched.collect(), self.mini_batches, number)?;
         let mut batches = Vec::new();
-        let mut children: Vec<Vec<Child>> = Vec::new();
+        let mut trained: Vec<Vec<Architecture>> = Vec::new();
         for index in 0..self.replicas.len() {
             let numbers = self.mini_batches..self.mini_batches + self.mini_batches_per_step();
             batches.push(numbers.map(|number| self.mini_batch(index, number)).collect::<Result<Vec<_>, _>>()?);
             let done = self.step - self.first_step();
-            children.push(self.replicas[index].children.children(setup.space(), done));
+            trained.push(self.replicas[index].architectures(setup.space(), done));
         }
-        let mut steps: Vec<ReplicaStep<'_, E::Real>> = (self.replicas.iter_mut().zip(&batches).zip(&children))
-            .map(|((replica, batches), children)| ReplicaStep {
+        let mut steps: Vec<ReplicaStep<'_, E::Real>> = (self.replicas.iter_mut().zip(&batches).zip(&trained))
+            .map(|((replica, batches), trained)| ReplicaStep {
                 model: &setup.model,
                 state: &mut replica.state,
-                lanes: (children.iter().enumerate())
-                    .map(|(lane, child)| (child.clone(), batches[lane.min(batches.len() - 1)].view()))
+                lanes: (trained.iter().enumerate())
+                    .map(|(lane, trained)| (trained.clone(), batches[lane.min(batches.len() - 1)].view()))
                     .collect(),
                 reduce: setup.config.step.reduce(),
                 sgd: setup.config.optimizer.sgd(),
@@ -223,14 +239,19 @@ impl<E: Executor> Trainer<E> {
         let losses = self.host.step(&mut steps);
         let mut records = Vec::new();
         for (replica, (step, losses)) in steps.iter().zip(&losses).enumerate() {
-            for ((child, batch), lane) in step.lanes.iter().zip(losses) {
+            for ((trained, batch), lane) in step.lanes.iter().zip(losses) {
                 let images = batch.labels.len() as u32;
+                let child = match trained {
+                    Architecture::Child(child) => Some(setup.space().format_child(child)),
+                    Architecture::Mixture(_) => None,
+                };
                 records.push(StepRecord {
-                    step: self.step,
+                    step: number,
                     replica: replica as u32,
-                    child: setup.space().format_child(child),
+                    child,
                     loss: lane.loss,
                     accuracy: f64::from(lane.correct) / f64::from(images),
+                    alpha_loss: alpha_step.losses.get(replica).map(|alpha| alpha.loss),
                     learning_rate: rate,
                     images,
                 });
@@ -238,16 +259,23 @@ impl<E: Executor> Trainer<E> {
         }
         if let Some(record) = records.iter().find(|record| !record.loss.is_finite()) {
             let StepRecord { step, replica, loss, .. } = *record;
-            return Err(TrainError::Loss { step, child: record.child.clone(), replica, loss });
+            let trained = record.child.as_ref().map_or("the mixture".to_owned(), |child| format!("child {child}"));
+            return Err(TrainError::Loss { step, trained, replica, loss });
         }
-        let images = records.iter().map(|record| u64::from(record.images)).sum();
+        let images: u64 = records.iter().map(|record| u64::from(record.images)).sum();
         let lanes = steps.iter().flat_map(|step| &step.lanes);
-        let flops = |child: &Child| self.host.training_plan(&setup.model, child).cost.flops;
-        let flops = lanes.map(|(child, batch)| flops(child) * batch.labels.len() as u64).sum();
+        let flops = |choice: Choice| self.host.training_plan(&setup.model, choice).cost.flops;
+        let flops: u64 = lanes.map(|(trained, batch)| flops(trained.choice()) * batch.labels.len() as u64).sum();
         self.step += 1;
         self.mini_batches += self.mini_batches_per_step();
         self.last_rate = Some(rate);
-        Ok(StepResult { records, images, flops })
+        Ok(StepResult { records, images: images + alpha_step.images, flops: flops + alpha_step.flops })
+    }
+
+    /// Of a search: the child that each replica's architecture parameters make, as the space writes it.
+    pub fn derived(&self) -> Vec<String> {
+        let space = self.setup.space();
+        self.replicas.iter().filter_map(|replica| Some(space.format_child(&replica.derived(space)?))).collect()
     }
 
     /// Hash of the state: a replica's own, or of all replicas' in order.
@@ -264,6 +292,6 @@ impl<E: Executor> Trainer<E> {
     }
 
     pub fn replica_hashes(&self) -> Vec<blake3::Hash> {
-        self.replicas.iter().map(|replica| replica.state.hash(&self.setup.model)).collect()
+        self.replicas.iter().map(|replica| replica.snapshot().hash(&self.setup.model)).collect()
     }
 }

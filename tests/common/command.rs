@@ -1,7 +1,7 @@
 //! The program, run as a user runs it, and what it leaves in a run folder.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-use crosstalk::records::{AccuracyRecord, Record, StepRecord, read_parquet};
+use crosstalk::records::{AccuracyRecord, AlphaRecord, Record, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -46,6 +46,10 @@ pub const NASBENCH201: &str = "--set network.space=nasbench201 --set network.cel
 pub const DARTS: &str = "--set network.space=darts --set network.cells=3 --set network.channels=4 --set step.children=uniform \
                          --set step.order=lexicographic --set step.lanes=2 --set optimizer.clip_norm=2.0";
 
+/// Makes of [`SMALL`] a search that evaluates the child that it makes.
+pub const SEARCH: &str = "--set step.children=mixture --set step.order=lexicographic --set optimizer.clip_norm=5.0 \
+                          --set architecture.learning_rate=0.05 --set evaluation.children=derived";
+
 /// A folder for the runs of one test.
 pub struct Workshop {
     folder: tempfile::TempDir,
@@ -58,6 +62,8 @@ pub struct Recorded {
     pub replica_hashes: Vec<String>,
     pub steps: Vec<StepRecord>,
     pub accuracy: Vec<AccuracyRecord>,
+    /// Of a search.
+    pub alphas: Vec<AlphaRecord>,
 }
 
 impl Workshop {
@@ -116,6 +122,11 @@ impl Workshop {
             replica_hashes: hashes.iter().map(|hash| hash.as_str().expect("text").to_owned()).collect(),
             steps: rows(&folder.join("steps.parquet")),
             accuracy: rows(&folder.join("accuracy.parquet")),
+            alphas: if folder.join("alphas.parquet").exists() {
+                rows(&folder.join("alphas.parquet"))
+            } else {
+                Vec::new()
+            },
         }
     }
 }

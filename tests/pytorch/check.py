@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+import architecture
 import digits
 from supernets import supernet
 
@@ -50,22 +51,26 @@ class Replay:
         self.model = model.to(precision)
         self.load("init.safetensors")
         self.steps = read_csv(folder / "steps.csv")
-        self.batches = self.read_batches()
+        self.search = self.run["step"]["children"] == "mixture"
+        images = self.run["data"]["train_images"]
+        border = int(self.run["architecture"]["portion"] * images) if self.search else images
+        self.batches = self.read_batches("batches.csv", 0, border)
+        self.alpha_batches = self.read_batches("batches_alpha.csv", border, images) if self.search else None
 
     def load(self, name):
         self.model.load_state_dict(load_file(self.folder / name))
 
-    def read_batches(self):
+    def read_batches(self, name, first, end):
         data = self.run["data"]
         if data["order"] == "explicit":
-            rows = read_csv(self.folder / "batches.csv")
+            rows = read_csv(self.folder / name)
             batches = [[] for _ in self.steps]
             for row in rows:
                 assert int(row["position"]) == len(batches[int(row["step"])])
                 batches[int(row["step"])].append(int(row["image"]))
             return batches
         size = data["batch"]
-        return [(step * size + np.arange(size)) % data["train_images"] for step in range(len(self.steps))]
+        return [first + (step * size + np.arange(size)) % (end - first) for step in range(len(self.steps))]
 
     def loss(self, child, images):
         images = torch.as_tensor(np.asarray(images))
@@ -98,15 +103,45 @@ class Replay:
         clip_norm = settings.get("clip_norm", float("inf"))
         self.model.train()
         worst = (0.0, "")
+        alphas = self.alphas() if self.search else None
         for row, images in zip(self.steps, self.batches, strict=True):
+            child = row["child"]
+            if alphas:
+                alpha_loss = next(alphas)
+                worst = max(worst, (abs(alpha_loss / float(row["alpha_loss"]) - 1), f"alpha step {row['step']}"))
+                child = architecture.gates(self.alpha_values).detach().to(self.precision)
             optimizer.zero_grad(set_to_none=settings["unsampled"] == "skip")
-            loss = self.loss(row["child"], images)
+            loss = self.loss(child, images)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
             optimizer.step()
             worst = max(worst, (abs(loss.item() / float(row["loss"]) - 1), f"step {row['step']}"))
         yield "steps", *worst
+        if alphas:
+            yield "alphas", *self.alpha_error
         yield "final", *error_of_tensors(self.model.state_dict(), load_file(self.folder / "final.safetensors"))
+
+    def alphas(self):
+        """Moves the architecture parameters a step whenever it is asked for the loss before the step."""
+        settings, expected = self.run["architecture"], load_file(self.folder / "alphas.safetensors")
+        self.alpha_values = {name: torch.nn.Parameter(values[0].clone()) for name, values in expected.items()}
+        # Their order in the file is that of their names, which is that of the edges.
+        optimizer = torch.optim.Adam(
+            self.alpha_values.values(),
+            lr=settings["learning_rate"],
+            betas=tuple(settings["betas"]),
+            weight_decay=settings["weight_decay"],
+        )
+        self.alpha_error = (0.0, "")
+        for step, images in enumerate(self.alpha_batches):
+            optimizer.zero_grad()
+            loss = self.loss(architecture.gates(self.alpha_values).to(self.precision), images)
+            loss.backward()
+            optimizer.step()
+            now = {name: values[step + 1] for name, values in expected.items()}
+            error, name = error_of_tensors(self.alpha_values, now)
+            self.alpha_error = max(self.alpha_error, (error, f"{name} after step {step}"))
+            yield loss.item()
 
     def evaluate(self):
         evaluation = self.run["evaluation"]

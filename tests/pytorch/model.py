@@ -2,7 +2,8 @@
 
 Modules are nested so that `state_dict()` has the official parameter names (`net.stem.0.weight`,
 `net.cells.0.dag.1.0._ops.3.net.2.weight`, ...). A child is written as three digits, candidates numbered from 1, edges in
-the order (0,1), (0,2), (1,2). Works in any floating-point type and on any device.
+the order (0,1), (0,2), (1,2); in its place, a gate for every candidate of every edge computes the mixture of all. Works in any floating-point
+type and on any device.
 
 Run as a program, it checks the published number of parameters.
 """
@@ -81,8 +82,11 @@ class Edge(nn.Module):
             ]
         )
 
-    def forward(self, x, candidate):
-        return self._ops[candidate](x)
+    def forward(self, x, choice):
+        """One candidate by its number, or all, each times its gate."""
+        if isinstance(choice, int):
+            return self._ops[choice](x)
+        return sum(gate * operation(x) for gate, operation in zip(choice, self._ops, strict=True))
 
 
 class Preprocessing(nn.Module):
@@ -141,8 +145,8 @@ class Zhang64(nn.Module):
         self.net = Network(channels, cells, classes, image_channels)
 
     def forward(self, images, child):
-        """Logits [batch, classes] of a child such as "124"."""
-        return self.net(images, [int(digit) - 1 for digit in child])
+        """Logits [batch, classes] of a child such as "124", or of the mixture with gates [edges, candidates]."""
+        return self.net(images, [int(digit) - 1 for digit in child] if isinstance(child, str) else child)
 
 
 def initialize(model, seed):

@@ -3,7 +3,8 @@
 Modules are nested so that `state_dict()` has the parameter names of the official program's supernets (`stem.0.weight`,
 `cells.0.edges.3<-1.2.op.1.weight`, `cells.1.conv_a.op.2.bias`, `lastact.0.running_mean`, ...). A child is the string
 `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; several joined by `/` give every cell its own. Every chosen candidate runs: `none` multiplies its
-input by zero, so that what lies before it has gradients, which are zero.
+input by zero, so that what lies before it has gradients, which are zero. In place of a child, a gate for every candidate of every edge computes
+the mixture of all.
 
 Run as a program, it checks the number of parameters.
 """
@@ -42,6 +43,13 @@ class Zero(nn.Module):
         return x.mul(0.0)
 
 
+def edge(candidates, x, choice):
+    """One candidate by its number, or all, each times its gate."""
+    if isinstance(choice, int):
+        return candidates[choice](x)
+    return sum(gate * operation(x) for gate, operation in zip(choice, candidates, strict=True))
+
+
 class Cell(nn.Module):
     def __init__(self, channels, **options):
         super().__init__()
@@ -59,9 +67,9 @@ class Cell(nn.Module):
                 )
 
     def forward(self, x, child):
-        nodes, choices = [x], iter(parse(child))
+        nodes, choices = [x], iter(parse(child) if isinstance(child, str) else child)
         for target in range(1, NODES):
-            terms = [self.edges[f"{target}<-{source}"][next(choices)](nodes[source]) for source in range(target)]
+            terms = [edge(self.edges[f"{target}<-{source}"], nodes[source], next(choices)) for source in range(target)]
             nodes.append(sum(terms))
         return nodes[-1]
 
@@ -103,7 +111,7 @@ class Nasbench201(nn.Module):
     def forward(self, images, child):
         """Logits [batch, classes]."""
         x = self.stem(images)
-        parts = child.split("/")
+        parts = child.split("/") if isinstance(child, str) else [child]
         children = iter(parts if len(parts) > 1 else [child] * len(self.cells))
         for cell in self.cells:
             x = cell(x, next(children)) if isinstance(cell, Cell) else cell(x)

@@ -19,6 +19,12 @@ and for every child:
     tracked/CHILD/NAME     every running statistic that this one training forward moved, after it
     evaluation/CHILD/running/{logits,loss,correct}      running statistics of `weights/` (`correct` I64 [1])
     evaluation/CHILD/batch/{logits,loss,correct}        statistics of the batch
+
+and where `mixture` is true, of all candidates weighted by the softmax of architecture parameters:
+
+    alphas/NAME                             [edges, candidates]
+    {logits,loss,grad,tracked}/mixture...   as for a child
+    alpha_grad/NAME                         gradients of the architecture parameters
 """
 
 import numpy as np
@@ -26,6 +32,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import architecture
 import digits
 from model import initialize
 from supernets import DARTS_CHILDREN, NASBENCH201_CHILDREN, supernet
@@ -139,6 +146,30 @@ NETWORKS = {
         "partial": True,
         "children": ["4-2-6-7-5-3-8-1-4-4-5-6-3-2/7-4-5-4-1-8-3-2-6-4-2-5-8-4/4-8-6-1-3-2-4-5-7-5-4-6-2-3"],
     },
+    "zhang64_mixture": {
+        "space": "zhang64",
+        "channels": 5,
+        "cells": 2,
+        "classes": 10,
+        "image_channels": 1,
+        "height": 8,
+        "width": 7,
+        "batch": 4,
+        "children": [],
+        "mixture": True,
+    },
+    "nasbench201_mixture": {
+        "space": "nasbench201",
+        "channels": 4,
+        "cells": 1,
+        "classes": 10,
+        "image_channels": 3,
+        "height": 8,
+        "width": 8,
+        "batch": 4,
+        "children": [],
+        "mixture": True,
+    },
 }
 SEEDS_TRIED = 200
 
@@ -174,13 +205,40 @@ def build(description, seed):
     return model, images, torch.from_numpy(labels), mean, deviation
 
 
+def draw_alphas(description, seed):
+    """Architecture parameters whose gates are far from equal, exactly representable in f32."""
+    alphas = architecture.draw(description["space"], seed + 2_000_000, deviation=0.5)
+    for tensor in alphas.values():
+        tensor.data = tensor.data.float().double()
+    return alphas
+
+
 def margin_of_seed(description, seed):
     model, images, _, mean, deviation = build(description, seed)
     pixels = torch.from_numpy(digits.normalize(images, digits.pixel_table(mean, deviation))).double()
     with TieWatch(model) as watch, torch.no_grad():
         for child in description["children"]:
             model(pixels, child)
+        if description.get("mixture"):
+            model(pixels, architecture.gates(draw_alphas(description, seed)))
     return watch.margin
+
+
+def train(model, pixels, labels, label, child, state):
+    """Tensors of one training forward and backward; the running statistics of the model move."""
+    model.train()
+    model.zero_grad(set_to_none=True)
+    logits = model(pixels, child)
+    loss = functional.cross_entropy(logits, labels)
+    loss.backward()
+    tensors = {f"logits/{label}": logits.detach().clone(), f"loss/{label}": loss.detach().reshape(1)}
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            tensors[f"grad/{label}/{name}"] = parameter.grad.clone()
+    for name, after in model.state_dict().items():
+        if not torch.equal(after, state[name]):
+            tensors[f"tracked/{label}/{name}"] = after.clone()
+    return tensors
 
 
 def evaluate(model, pixels, labels, child):
@@ -210,21 +268,11 @@ def golden_network(description):
     }
     used = set()
     for child in description["children"]:
-        model.train()
-        model.zero_grad(set_to_none=True)
-        logits = model(pixels, child)
-        loss = functional.cross_entropy(logits, labels)
-        loss.backward()
-        tensors[f"logits/{child}"] = logits.detach().clone()
-        tensors[f"loss/{child}"] = loss.detach().reshape(1)
-        for name, parameter in model.named_parameters():
-            if parameter.grad is not None:
-                tensors[f"grad/{child}/{name}"] = parameter.grad.clone()
-                used.add(name)
-        for name, after in model.state_dict().items():
-            if not torch.equal(after, state[name]):
-                tensors[f"tracked/{child}/{name}"] = after.clone()
-                used.add(name)
+        trained = train(model, pixels, labels, child, child, state)
+        for kind in ("grad", "tracked"):
+            prefix = f"{kind}/{child}/"
+            used |= {name.removeprefix(prefix) for name in trained if name.startswith(prefix)}
+        tensors |= trained
         # The child has moved the running statistics; the evaluations, and the next child, start from the given ones.
         for regime in ("running", "batch"):
             model.load_state_dict(state)
@@ -232,6 +280,11 @@ def golden_network(description):
             for name, tensor in evaluate(model, pixels, labels, child).items():
                 tensors[f"evaluation/{child}/{regime}/{name}"] = tensor
         model.load_state_dict(state)
+    if description.get("mixture"):
+        alphas = draw_alphas(description, seed)
+        tensors |= train(model, pixels, labels, "mixture", architecture.gates(alphas), state)
+        for name, tensor in alphas.items():
+            tensors |= {f"alphas/{name}": tensor.detach(), f"alpha_grad/{name}": tensor.grad}
     stored = used if description.get("partial") else state
     tensors |= {f"weights/{name}": tensor for name, tensor in state.items() if name in stored}
     return {**description, "seed": seed, "margin": margins[seed]}, tensors

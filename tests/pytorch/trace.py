@@ -4,8 +4,10 @@ A trace is a PyTorch training run that another program can repeat. Its folder ho
 
     trace.toml                    the run's configuration, and that of the evaluation
     init.safetensors              the initial state, official names, buffers included
-    steps.csv                     step,child,loss,accuracy          from 0; before the step's update
+    steps.csv                     step,child,loss,accuracy          from 0; before the step's update; of a search without child, and alpha_loss
     batches.csv                   step,position,image               with `order = "explicit"`
+    batches_alpha.csv             step,position,image               likewise, of a search: the mini-batches of the architecture parameters
+    alphas.safetensors            of a search: architecture parameters [steps + 1, edges, candidates], before the first step and after every one
     gradients/CHILD.safetensors   at the initial state, on the first mini-batch, raw; no key = unused parameter
     gradients/batch.csv           position,image                    if they were taken on other images
     final.safetensors             the state after the last step
@@ -26,6 +28,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+import architecture
 import digits
 from model import CHILDREN, initialize
 from supernets import ALL_CHILDREN, DARTS_CHILDREN, NASBENCH201_CHILDREN, supernet
@@ -71,6 +74,7 @@ class Trace:
     gradient_children: list = field(default_factory=list)
     gradient_images: list = field(default_factory=list)  # empty: the first mini-batch
     predictions: bool = False
+    search: bool = False  # first-order DARTS: a mixture of all candidates, in place of children
 
 
 TRACES = [
@@ -151,6 +155,36 @@ TRACES = [
         cells=3,
         seed=8,
     ),
+    Trace(
+        "zhang64-darts",
+        search=True,
+        steps=20,
+        batch=16,
+        unsampled="decay",
+        clip_norm=5.0,
+        channels=5,
+        cells=1,
+        train_images=301,  # 150 of the weights, 151 of the alphas
+        seed=8,
+    ),
+    Trace(
+        "nasbench201-darts",
+        space="nasbench201",
+        search=True,
+        steps=20,
+        batch=4,
+        unsampled="decay",
+        nesterov=True,
+        clip_norm=2.0,
+        weight_decay=5e-4,
+        channels=3,
+        cells=1,
+        train_images=1437,
+        order="explicit",
+        tie_margin=1e-4,
+        stored=torch.float32,
+        seed=9,
+    ),
 ]
 
 
@@ -169,8 +203,39 @@ class Data:
         return self.pixels[indices], self.labels[indices]
 
 
+class Search:
+    """Architecture parameters, and their Adam: first-order DARTS."""
+
+    LEARNING_RATE, BETAS, WEIGHT_DECAY, PORTION = 3e-3, (0.5, 0.999), 1e-3, 0.5
+
+    def __init__(self, trace):
+        self.alphas = architecture.draw(trace.space, trace.seed + 1000)
+        self.optimizer = torch.optim.Adam(
+            self.alphas.values(), lr=self.LEARNING_RATE, betas=self.BETAS, weight_decay=self.WEIGHT_DECAY, foreach=False
+        )
+        self.values = {name: [] for name in self.alphas}
+        self.keep()
+
+    def keep(self):
+        for name, tensor in self.alphas.items():
+            self.values[name].append(tensor.detach().clone())
+
+    def gates(self):
+        return architecture.gates(self.alphas).detach()
+
+    def step(self, model, pixels, labels):
+        """Loss before the update. The forward pass moves the running statistics of the model, whose weights stay."""
+        model.train()
+        self.optimizer.zero_grad()
+        loss = functional.cross_entropy(model(pixels, architecture.gates(self.alphas)), labels)
+        loss.backward()
+        self.optimizer.step()
+        self.keep()
+        return loss.item()
+
+
 class Training:
-    """Single-path training with the SGD of `trace`."""
+    """Training of one child a step, or of a mixture, with the SGD of `trace`."""
 
     def __init__(self, trace, model, data):
         self.trace, self.model, self.data = trace, model, data
@@ -228,10 +293,11 @@ def initial_model(trace, data):
     return model
 
 
-def choose_batch(trace, model, data, random, step, child):
-    """Indices of the step's images, and how far it stays from ties."""
+def choose_batch(trace, model, data, random, step, child, part):
+    """Indices of the step's images, in file order those of `part`, and how far they stay from ties."""
     if trace.order == "file":
-        return (step * trace.batch + np.arange(trace.batch)) % trace.train_images, None
+        first, end = part
+        return first + (step * trace.batch + np.arange(trace.batch)) % (end - first), None
     if trace.tie_margin == 0:
         return random.choice(trace.train_images, trace.batch, replace=False), None
     state = state_of(model)
@@ -292,6 +358,14 @@ def configuration(trace, data):
         return "[" + ", ".join(repr(float(value)) for value in values) + "]"
 
     children = ", ".join(f'"{child}"' for child in trace.children)
+    step = 'children = "mixture"' if trace.search else f'children = "cycle"\norder = [{children}]'
+    search = f"""
+[architecture]
+learning_rate = {Search.LEARNING_RATE}
+betas = [{Search.BETAS[0]}, {Search.BETAS[1]}]
+weight_decay = {Search.WEIGHT_DECAY}
+portion = {Search.PORTION}
+"""
     options = "untied_cells = true\n" * trace.untied + "convolution_bias = true\n" * trace.bias
     clip_norm = f"clip_norm = {trace.clip_norm}\n" if trace.clip_norm < float("inf") else ""
     return f"""name = "{trace.name}"
@@ -316,8 +390,7 @@ crop_padding = 0
 flip = false
 
 [step]
-children = "cycle"
-order = [{children}]
+{step}
 
 [optimizer]
 learning_rate = {LEARNING_RATE}
@@ -326,7 +399,7 @@ momentum = {MOMENTUM}
 weight_decay = {trace.weight_decay}
 nesterov = {str(trace.nesterov).lower()}
 {clip_norm}unsampled = "{trace.unsampled}"
-
+{search if trace.search else ""}
 [evaluation]
 images = [{EVALUATION_IMAGES[0]}, {EVALUATION_IMAGES[1]}]
 batch = {trace.evaluation_batch}
@@ -343,26 +416,39 @@ def make(trace, data, folder):
         evaluation = evaluate(trace, model, data)
 
     training, random = Training(trace, model, data), np.random.RandomState(trace.seed)
-    steps, batches, margins = [], [], []
+    search = Search(trace) if trace.search else None
+    border = int(Search.PORTION * trace.train_images) if trace.search else trace.train_images
+    steps, batches, alpha_batches, margins = [], [], [], []
     for step in range(trace.steps):
-        child = trace.children[step % len(trace.children)]
-        indices, margin = choose_batch(trace, model, data, random, step, child)
+        child, alpha_loss = trace.children[step % len(trace.children)], ()
+        if search:
+            part = (border, trace.train_images)
+            indices, margin = choose_batch(trace, model, data, random, step, search.gates(), part)
+            alpha_loss = (repr(search.step(model, *data.take(indices))),)
+            alpha_batches += [(step, position, image) for position, image in enumerate(indices)]
+            margins.append(margin)
+            child = search.gates()
+        indices, margin = choose_batch(trace, model, data, random, step, child, (0, border))
         if step == 0:
             write_gradients(trace, model, data, indices, folder)
         loss, accuracy = training.step(child, indices)
         assert np.isfinite(loss), f"{trace.name}: loss {loss} at step {step}"
-        steps.append((step, child, repr(loss), repr(accuracy)))
+        steps.append((step, "" if search else child, repr(loss), repr(accuracy), *alpha_loss))
         batches += [(step, position, image) for position, image in enumerate(indices)]
         margins.append(margin)
     store(folder / "final.safetensors", model.state_dict())
+    if search:
+        store(folder / "alphas.safetensors", {name: torch.stack(values) for name, values in search.values.items()})
     if trace.evaluated_weights != "init":
         evaluation = evaluate(trace, model, data)
     rows, predictions, nearest_logits = evaluation
 
     (folder / "trace.toml").write_text(configuration(trace, data))
-    write_csv(folder / "steps.csv", "step,child,loss,accuracy", steps)
+    write_csv(folder / "steps.csv", "step,child,loss,accuracy" + ",alpha_loss" * trace.search, steps)
     if trace.order == "explicit":
         write_csv(folder / "batches.csv", "step,position,image", batches)
+    if trace.order == "explicit" and search:
+        write_csv(folder / "batches_alpha.csv", "step,position,image", alpha_batches)
     write_csv(folder / "eval.csv", "child,norm,loss,accuracy,correct", rows)
     if trace.predictions:
         store(folder / "predictions.safetensors", predictions)

@@ -1,10 +1,10 @@
 //! One training step of several replicas.
 
-use super::{Gradients, Host, update};
-use crate::backend::{Executor, MiniBatch, TrainLane, TrainResult};
+use super::{Architecture, Gradients, Host, update};
+use crate::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
 use crate::network::{Model, State};
 use crate::ops::sgd::Sgd;
-use crate::plan::ParameterRef;
+use crate::plan::{Choice, ParameterRef};
 use crate::space::Child;
 use crate::tensor::Real;
 use rayon::prelude::*;
@@ -25,8 +25,8 @@ pub enum Reduce {
 pub struct ReplicaStep<'a, T> {
     pub model: &'a Arc<Model>,
     pub state: &'a mut State<T>,
-    /// Child and mini-batch of each lane.
-    pub lanes: Vec<(Child, MiniBatch<'a, T>)>,
+    /// Child, or mixture, and mini-batch of each lane.
+    pub lanes: Vec<(Architecture, MiniBatch<'a, T>)>,
     pub reduce: Reduce,
     pub sgd: Sgd,
     pub learning_rate: f64,
@@ -44,16 +44,18 @@ impl<E: Executor> Host<E> {
     /// Losses come replica by replica, in the order of the lanes.
     pub fn step(&self, replicas: &mut [ReplicaStep<'_, E::Real>]) -> Vec<Vec<LaneLoss>> {
         let plans: Vec<_> = (replicas.iter())
-            .map(|r| r.lanes.iter().map(|(child, _)| self.training_plan(r.model, child)).collect::<Vec<_>>())
+            .map(|r| {
+                r.lanes.iter().map(|(trained, _)| self.training_plan(r.model, trained.choice())).collect::<Vec<_>>()
+            })
             .collect();
         let lanes: Vec<TrainLane<'_, E::Real>> = (replicas.iter().zip(&plans))
             .flat_map(|(replica, plans)| {
-                replica.lanes.iter().zip(plans).map(|((_, batch), plan)| TrainLane {
+                replica.lanes.iter().zip(plans).map(|((trained, batch), plan)| TrainLane {
                     network: &replica.model.network,
                     plan,
                     batch: *batch,
                     bank: &replica.state.weights,
-                    gates: None,
+                    gates: trained.gates(),
                 })
             })
             .collect();
@@ -70,7 +72,7 @@ impl<E: Executor> Host<E> {
         child: &Child,
         batch: MiniBatch<'_, E::Real>,
     ) -> (LaneLoss, Gradients<E::Real>) {
-        let plan = self.training_plan(model, child);
+        let plan = self.training_plan(model, Choice::Child(child));
         let lane = TrainLane { network: &model.network, plan: &plan, batch, bank: &state.weights, gates: None };
         let results = self.executor.train(&[lane]);
         (results[0].lane_loss(), combine(&results, &[plan], Reduce::Sum))
@@ -78,50 +80,55 @@ impl<E: Executor> Host<E> {
 }
 
 impl<T: Real> TrainResult<T> {
-    fn lane_loss(&self) -> LaneLoss {
+    pub(super) fn lane_loss(&self) -> LaneLoss {
         LaneLoss { loss: self.loss, correct: self.correct }
     }
 }
 
 impl<T: Real> ReplicaStep<'_, T> {
-    fn apply(&mut self, results: &[TrainResult<T>], plans: &[Arc<super::LanePlan>]) -> Vec<LaneLoss> {
+    fn apply(&mut self, results: &[TrainResult<T>], plans: &[Arc<LanePlan>]) -> Vec<LaneLoss> {
         let losses: Vec<LaneLoss> = results.iter().map(TrainResult::lane_loss).collect();
         if losses.iter().all(|lane| lane.loss.is_finite()) {
             for (result, plan) in results.iter().zip(plans) {
-                self.move_running_statistics(result, plan);
+                move_running_statistics(self.model, self.state, result, plan);
             }
             let gradients = combine(results, plans, self.reduce);
             update(&self.sgd, self.model, self.state, gradients, self.learning_rate);
         }
         losses
     }
+}
 
-    /// `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
-    fn move_running_statistics(&mut self, result: &TrainResult<T>, plan: &super::LanePlan) {
-        for (value, statistics) in plan.graph.values.iter().zip(&result.statistics) {
-            let (Some(norm), Some(statistics)) = (value.norm, statistics) else { continue };
-            let Some(running) = norm.running else { continue };
-            let momentum = self.model.network.norms[norm.norm].momentum;
-            let mut mean = statistics.mean.clone();
-            if let Some(bias) = norm.bias {
-                let positions = &self.model.running_positions[norm.norm];
-                let bias = self.state.weights.get(bias.parameter, bias.copy);
-                mean.iter_mut().zip(positions).for_each(|(mean, position)| *mean += bias[*position].to_f64());
-            }
-            for (reference, batch) in running.into_iter().zip([&mean, &statistics.unbiased_variance()]) {
-                let target = self.state.weights.get_mut(reference.parameter, reference.copy);
-                for (position, batch) in self.model.running_positions[norm.norm].iter().zip(batch) {
-                    let moved = (1.0 - momentum) * target[*position].to_f64() + momentum * batch;
-                    target[*position] = T::from_f64(moved);
-                }
-            }
-            self.state.batches_tracked[self.model.layout.number(running[0])] += 1;
+/// `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
+pub(super) fn move_running_statistics<T: Real>(
+    model: &Model,
+    state: &mut State<T>,
+    result: &TrainResult<T>,
+    plan: &LanePlan,
+) {
+    for (value, statistics) in plan.graph.values.iter().zip(&result.statistics) {
+        let (Some(norm), Some(statistics)) = (value.norm, statistics) else { continue };
+        let Some(running) = norm.running else { continue };
+        let momentum = model.network.norms[norm.norm].momentum;
+        let mut mean = statistics.mean.clone();
+        if let Some(bias) = norm.bias {
+            let positions = &model.running_positions[norm.norm];
+            let bias = state.weights.get(bias.parameter, bias.copy);
+            mean.iter_mut().zip(positions).for_each(|(mean, position)| *mean += bias[*position].to_f64());
         }
+        for (reference, batch) in running.into_iter().zip([&mean, &statistics.unbiased_variance()]) {
+            let target = state.weights.get_mut(reference.parameter, reference.copy);
+            for (position, batch) in model.running_positions[norm.norm].iter().zip(batch) {
+                let moved = (1.0 - momentum) * target[*position].to_f64() + momentum * batch;
+                target[*position] = T::from_f64(moved);
+            }
+        }
+        state.batches_tracked[model.layout.number(running[0])] += 1;
     }
 }
 
 /// Adds the lanes' rows in lane order, parameter by parameter.
-fn combine<T: Real>(results: &[TrainResult<T>], plans: &[Arc<super::LanePlan>], reduce: Reduce) -> Gradients<T> {
+fn combine<T: Real>(results: &[TrainResult<T>], plans: &[Arc<LanePlan>], reduce: Reduce) -> Gradients<T> {
     let mut sums: BTreeMap<ParameterRef, Vec<T>> = BTreeMap::new();
     for (result, plan) in results.iter().zip(plans) {
         for &reference in &plan.parameters {

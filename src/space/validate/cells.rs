@@ -3,7 +3,7 @@
 use super::super::error::Problem;
 use super::super::layer::{channel_multiple, total_stride};
 use super::super::model::{Candidate, Cell, OutputRule, Space};
-use super::super::template::{self, BLOCK_VARIABLES, EDGE_VARIABLES};
+use super::super::template::{self, ALPHA_VARIABLES, BLOCK_VARIABLES, EDGE_VARIABLES};
 use super::layers::{check_fixed, check_stride};
 use super::{Checked, Fault, is_word, list, number, require};
 
@@ -22,6 +22,22 @@ pub(super) fn check(space: &Space) -> Checked {
         check_nodes(cell, &place)?;
         let prefix = template::check(&cell.prefix, EDGE_VARIABLES);
         prefix.map_err(|problem| Fault { place: format!("{place}.prefix"), problem })?;
+        check_search(space, cell, &place)?;
+    }
+    Ok(())
+}
+
+/// What a search over architecture parameters needs.
+fn check_search(space: &Space, cell: &Cell, place: &str) -> Checked {
+    if let Some(name) = &cell.alphas {
+        let template = template::check(name, ALPHA_VARIABLES);
+        template.map_err(|problem| Fault { place: format!("{place}.alphas"), problem })?;
+    }
+    if let Some(kept) = cell.kept_edges {
+        let place = || format!("{place}.kept_edges");
+        number(kept, 1, MOST_NODES, place)?;
+        let zero = (0..cell.candidates.len()).any(|candidate| space.is_zero(cell, candidate as u8));
+        require(zero, place, || Problem::KeptEdges)?;
     }
     Ok(())
 }

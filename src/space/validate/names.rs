@@ -13,6 +13,9 @@ const CELLS: usize = 6;
 
 pub(super) fn check(space: &Space) -> Checked {
     let mut names = Names::default();
+    for tensor in space.alpha_tensors() {
+        names.add(tensor.name, "alphas")?;
+    }
     names.add_layers(&space.stem.layers, "stem.layers", "", &[])?;
     for block in space.blocks(space.defaults.cells.max(CELLS)) {
         let place = format!("{} (block {})", block_key(&block), block.index);

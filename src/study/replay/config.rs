@@ -11,6 +11,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
+/// Mini-batches of the weights, and of the architecture parameters.
+pub const BATCHES: &str = "batches.csv";
+pub const ALPHA_BATCHES: &str = "batches_alpha.csv";
+
 /// With which weights children are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvaluatedWeights {
@@ -81,8 +85,13 @@ impl TraceConfig {
     fn place_in(&mut self, folder: &Path) {
         let run = &mut self.run;
         if run.data.order == DataOrder::Explicit {
-            let file = run.data.batches.take().unwrap_or_else(|| "batches.csv".into());
+            let file = run.data.batches.take().unwrap_or_else(|| BATCHES.into());
             run.data.batches = Some(folder.join(file));
+            if run.is_search() {
+                let options = run.architecture.get_or_insert_default();
+                let file = options.batches.take().unwrap_or_else(|| ALPHA_BATCHES.into());
+                options.batches = Some(folder.join(file));
+            }
         }
         match &mut run.data.source {
             Source::Digits => {}

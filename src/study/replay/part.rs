@@ -9,6 +9,8 @@ pub enum Part {
     Gradients,
     /// Loss and accuracy of every step.
     Steps,
+    /// Architecture parameters after every step.
+    Alphas,
     /// Weights and buffers after the last step.
     Final,
     /// Loss, accuracy and count of correct images of children.
@@ -17,13 +19,18 @@ pub enum Part {
     Predictions,
 }
 
+/// The file of the architecture parameters, with those before the first step too.
+pub const ALPHAS: &str = "alphas.safetensors";
+
 impl Part {
-    pub const ALL: [Self; 5] = [Self::Gradients, Self::Steps, Self::Final, Self::Evaluation, Self::Predictions];
+    pub const ALL: [Self; 6] =
+        [Self::Gradients, Self::Steps, Self::Alphas, Self::Final, Self::Evaluation, Self::Predictions];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Gradients => "gradients",
             Self::Steps => "steps",
+            Self::Alphas => "alphas",
             Self::Final => "final",
             Self::Evaluation => "evaluation",
             Self::Predictions => "predictions",
@@ -35,6 +42,7 @@ impl Part {
         match self {
             Self::Gradients => "gradients/CHILD.safetensors",
             Self::Steps => "steps.csv",
+            Self::Alphas => ALPHAS,
             Self::Final => "final.safetensors",
             Self::Evaluation => "eval.csv",
             Self::Predictions => "predictions.safetensors",

@@ -4,10 +4,11 @@ use super::evaluation::ExpectedEvaluation;
 use super::weights::{add_tensors, without_counters_of_old};
 use super::{Comparison, EvaluatedWeights, Part, ReplayError, Trace};
 use crate::backend::Executor;
-use crate::network::{State, export_gradients, export_parameters, is_ignored};
+use crate::network::{State, export_gradients, export_parameters, is_alpha};
+use crate::search::{export_table, import_alphas};
 use crate::tensor::Real;
 use crate::train::config::NormRegime;
-use crate::train::{Evaluator, Trainer, Workload, read_weights};
+use crate::train::{Evaluator, TrainError, Trainer, Workload, read_weights};
 
 /// What to replay, and how sharply to compare.
 pub struct Replay<'a> {
@@ -45,10 +46,8 @@ impl<'a> Replay<'a> {
     /// Steps that must be trained for the chosen parts.
     pub fn steps(&self) -> u64 {
         let evaluates_replayed = self.evaluates() && self.trace.evaluation.weights == EvaluatedWeights::Replayed;
-        match self.compares(Part::Steps) || self.compares(Part::Final) || evaluates_replayed {
-            true => self.trace.steps.len() as u64,
-            false => 0,
-        }
+        let trains = [Part::Steps, Part::Alphas, Part::Final].into_iter().any(|part| self.compares(part));
+        if trains || evaluates_replayed { self.trace.steps.len() as u64 } else { 0 }
     }
 
     /// Replays; `done` hears the number of every step done.
@@ -64,6 +63,12 @@ impl<'a> Replay<'a> {
             let problem = format!("has {rows} rows, but trace.toml makes {steps} steps; make them the same");
             return Err(ReplayError::Content { path: trace.folder.join("steps.csv"), problem });
         }
+        if let (Some(search), Some(initial)) = (&mut trainer.replicas[0].search, trace.alphas.first()) {
+            let path = trace.folder.join(Part::Alphas.file());
+            let read = import_alphas(trainer.setup.space(), initial, false);
+            search.alphas =
+                read.map_err(|cause| TrainError::Alphas { path, cause })?.unwrap_or_else(|| search.alphas.clone());
+        }
         let evaluators = trace.evaluation.evaluators(&trainer.setup, &self.parts);
         self.check_memory(&trainer, &evaluators)?;
         let mut comparisons = Vec::new();
@@ -72,19 +77,37 @@ impl<'a> Replay<'a> {
         }
         let initial = (self.evaluates() && trace.evaluation.weights == EvaluatedWeights::Init)
             .then(|| trainer.replicas[0].state.clone());
-        let [mut loss, mut accuracy] =
-            ["loss", "accuracy"].map(|quantity| Comparison::new(Part::Steps, quantity, self.tolerance));
+        let [mut loss, mut accuracy, mut alpha_loss] =
+            ["loss", "accuracy", "alpha_loss"].map(|quantity| Comparison::new(Part::Steps, quantity, self.tolerance));
+        let mut alphas = Comparison::new(Part::Alphas, "tensors", self.tolerance);
         for (step, expected) in (0..self.steps()).zip(&trace.steps) {
             let result = trainer.step()?;
-            let place = || format!("step {step}, child {}", expected.child);
+            let place = || {
+                format!(
+                    "step {step}{}",
+                    expected.child.as_ref().map_or(String::new(), |child| format!(", child {child}"))
+                )
+            };
             for record in &result.records {
                 loss.add_loss(record.loss, expected.loss, place);
                 accuracy.add_accuracy(record.accuracy, expected.accuracy, record.images, place);
+                if let (Some(found), Some(expected)) = (record.alpha_loss, expected.alpha_loss) {
+                    alpha_loss.add_loss(found, expected, place);
+                }
+            }
+            if let (Some(search), Some(expected)) = (&trainer.replicas[0].search, trace.alphas.get(step as usize + 1)) {
+                let network = &trainer.setup.model.network;
+                let found = export_table(&network.space, &search.alphas.values);
+                add_tensors(&mut alphas, network, found, expected.clone(), &format!(", after step {step}"));
             }
             done(step + 1);
         }
         if self.compares(Part::Steps) {
             comparisons.extend([loss, accuracy]);
+            comparisons.extend((alpha_loss.compared > 0).then_some(alpha_loss));
+        }
+        if self.compares(Part::Alphas) {
+            comparisons.push(alphas);
         }
         if self.compares(Part::Final) {
             comparisons.extend(self.last(&trainer));
@@ -133,9 +156,9 @@ impl<'a> Replay<'a> {
     }
 
     fn last<E: Executor>(&self, trainer: &Trainer<E>) -> Option<Comparison> {
-        let mut expected = self.trace.last.clone()?;
-        expected.retain(|name, _| !is_ignored(name));
         let model = &trainer.setup.model;
+        let mut expected = self.trace.last.clone()?;
+        expected.retain(|name, _| !is_alpha(&model.network.space, name));
         let found = without_counters_of_old(export_parameters(model, &trainer.replicas[0].state), &expected);
         let mut comparison = Comparison::new(Part::Final, "tensors", self.tolerance);
         add_tensors(&mut comparison, &model.network, found, expected, "");

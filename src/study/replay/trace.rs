@@ -1,12 +1,14 @@
 //! The files of a trace, read and checked.
 
-use super::config::TraceConfig;
+use super::config::{ALPHA_BATCHES, BATCHES, TraceConfig};
 use super::evaluation::ExpectedEvaluation;
+use super::part::ALPHAS;
 use super::{Part, ReplayError};
+use crate::data::BatchStream;
 use crate::files::{CsvFile, FileError};
 use crate::network::Tensors;
-use crate::space::{Child, Space};
-use crate::tensors::TensorFile;
+use crate::space::{AlphaTensor, Child, Space};
+use crate::tensors::{Tensor, TensorFile, Values};
 use crate::train::config::{DataOrder, Precision};
 use crate::train::{Setup, TrainError, listed_batches};
 use std::path::{Path, PathBuf};
@@ -14,9 +16,12 @@ use std::sync::Arc;
 
 /// What one step of the traced run recorded before its update.
 pub struct ExpectedStep {
-    pub child: String,
+    /// None for a mixture.
+    pub child: Option<String>,
     pub loss: f64,
     pub accuracy: f64,
+    /// Of a search.
+    pub alpha_loss: Option<f64>,
 }
 
 /// Raw gradients of some children at the initial weights.
@@ -31,6 +36,8 @@ pub struct Trace {
     pub folder: PathBuf,
     pub setup: Arc<Setup>,
     pub steps: Vec<ExpectedStep>,
+    /// Of a search: the architecture parameters before the first step and after every one.
+    pub alphas: Vec<Tensors>,
     pub gradients: Option<ExpectedGradients>,
     pub last: Option<Tensors>,
     pub evaluation: ExpectedEvaluation,
@@ -44,14 +51,21 @@ impl Trace {
     pub fn read(folder: &Path) -> Result<Self, ReplayError> {
         let mut config = TraceConfig::read(folder)?;
         let space = config.run.network.load_space().map_err(TrainError::from)?;
-        let steps = read_steps(&folder.join("steps.csv"), &space)?;
+        let table = folder.join("steps.csv");
+        let steps = match config.run.is_search() {
+            true => read_steps(&table, ["step", "child", "loss", "accuracy", "alpha_loss"], &space)?,
+            false => read_steps(&table, ["step", "child", "loss", "accuracy"], &space)?,
+        };
         if let Some(expected) = config.run.steps.filter(|expected| *expected != steps.len() as u64) {
             let problem = format!("is {expected}, but steps.csv has {} rows; make them the same", steps.len());
             return Err(config.key("steps", problem));
         }
-        config.set_children(steps.iter().map(|step| step.child.clone()).collect());
+        if !config.run.is_search() {
+            config.set_children(steps.iter().filter_map(|step| step.child.clone()).collect());
+        }
         let setup = Arc::new(Setup::new(config.run.clone())?);
         check_file_order(folder, &setup, steps.len())?;
+        let alphas = if config.run.is_search() { read_alphas(folder, &setup, steps.len())? } else { Vec::new() };
         let last = folder.join("final.safetensors");
         let last = last.exists().then(|| TensorFile::read(&last)).transpose()?.map(|file| file.tensors);
         Ok(Self {
@@ -60,6 +74,7 @@ impl Trace {
             folder: folder.to_owned(),
             setup,
             steps,
+            alphas,
             last,
         })
     }
@@ -73,6 +88,7 @@ impl Trace {
         match part {
             Part::Gradients => self.gradients.is_some(),
             Part::Steps => true,
+            Part::Alphas => !self.alphas.is_empty(),
             Part::Final => self.last.is_some(),
             Part::Evaluation => !self.evaluation.rows.is_empty(),
             Part::Predictions => !self.evaluation.predictions.is_empty(),
@@ -80,8 +96,14 @@ impl Trace {
     }
 }
 
-fn read_steps(path: &Path, space: &Space) -> Result<Vec<ExpectedStep>, ReplayError> {
-    let file = CsvFile::read(path, ["step", "child", "loss", "accuracy"])?;
+/// `columns` are step, child, loss, accuracy, and of a search, whose children are empty, alpha_loss.
+fn read_steps<const N: usize>(
+    path: &Path,
+    columns: [&'static str; N],
+    space: &Space,
+) -> Result<Vec<ExpectedStep>, ReplayError> {
+    const ALPHA_LOSS: usize = 4;
+    let file = CsvFile::read(path, columns)?;
     if file.is_empty() {
         let problem = "has no row; list every step of the run".to_owned();
         return Err(ReplayError::Content { path: path.to_owned(), problem });
@@ -93,21 +115,44 @@ fn read_steps(path: &Path, space: &Space) -> Result<Vec<ExpectedStep>, ReplayErr
                 .into());
         }
         let child = row.text(1).to_owned();
-        space.parse_child(&child).map_err(|cause| row.problem(cause.to_string()))?;
-        Ok(ExpectedStep { child, loss: row.number(2)?, accuracy: row.number(3)? })
+        let (loss, accuracy) = (row.number(2)?, row.number(3)?);
+        if columns.len() == ALPHA_LOSS {
+            space.parse_child(&child).map_err(|cause| row.problem(cause.to_string()))?;
+            return Ok(ExpectedStep { child: Some(child), loss, accuracy, alpha_loss: None });
+        }
+        if !child.is_empty() {
+            return Err(row.wrong(1, "is a child, but a mixture trains them all; leave it empty".to_owned()).into());
+        }
+        Ok(ExpectedStep { child: None, loss, accuracy, alpha_loss: Some(row.number(ALPHA_LOSS)?) })
     });
     read.collect()
 }
 
 /// Mini-batches may be listed beside file order; then they must be those of file order, or one of the two is a mistake.
 fn check_file_order(folder: &Path, setup: &Setup, steps: usize) -> Result<(), ReplayError> {
-    let config = &setup.config.data;
-    let path = folder.join(config.batches.as_deref().unwrap_or(Path::new("batches.csv")));
-    if config.order != DataOrder::File || (config.batches.is_none() && !path.exists()) {
+    let config = &setup.config;
+    if config.data.order != DataOrder::File {
+        return Ok(());
+    }
+    check_stream(folder, config.data.batches.as_deref(), BATCHES, setup.stream(0)?, steps)?;
+    let of_alphas = config.architecture.as_ref().and_then(|options| options.batches.as_deref());
+    let stream = setup.alpha_stream(0)?;
+    stream.map_or(Ok(()), |stream| check_stream(folder, of_alphas, ALPHA_BATCHES, stream, steps))
+}
+
+/// Compares the mini-batches of a file, `given` or of the `usual` name, if it is there, with those of a stream.
+fn check_stream(
+    folder: &Path,
+    given: Option<&Path>,
+    usual: &str,
+    mut stream: BatchStream,
+    steps: usize,
+) -> Result<(), ReplayError> {
+    let path = folder.join(given.unwrap_or(Path::new(usual)));
+    if given.is_none() && !path.exists() {
         return Ok(());
     }
     let listed = listed_batches(&path)?;
-    let mut stream = setup.stream(0)?;
     for step in 0..steps {
         let due = stream.mini_batch(step as u64).map_err(TrainError::from)?.images;
         if listed.get(step) != Some(&due) {
@@ -119,6 +164,31 @@ fn check_file_order(folder: &Path, setup: &Setup, steps: usize) -> Result<(), Re
         }
     }
     Ok(())
+}
+
+/// The architecture parameters before the first step and after every one, from tensors `[steps + 1, edges, candidates]`.
+fn read_alphas(folder: &Path, setup: &Setup, steps: usize) -> Result<Vec<Tensors>, ReplayError> {
+    let path = folder.join(ALPHAS);
+    let stacked = TensorFile::read(&path)?.tensors;
+    let wrong = |problem: String| ReplayError::Content { path: path.clone(), problem };
+    let mut of_steps = vec![Tensors::new(); steps + 1];
+    for AlphaTensor { name, slots, candidates } in setup.space().alpha_tensors() {
+        let missing = || wrong(format!("lacks `{name}`; add the architecture parameters of every cell"));
+        let tensor = stacked.get(&name).ok_or_else(missing)?;
+        let (expected, shape) = (vec![steps + 1, slots.len(), candidates], vec![slots.len(), candidates]);
+        if tensor.shape != expected {
+            let found = tensor.shape_text();
+            return Err(wrong(format!(
+                "tensor `{name}` is {found}, but must be {expected:?}: [steps + 1, edges, candidates]"
+            )));
+        }
+        let values: Vec<f64> = tensor.values.iter_f64().collect();
+        for (tensors, values) in of_steps.iter_mut().zip(values.chunks(slots.len() * candidates)) {
+            let tensor = Tensor { shape: shape.clone(), values: Values::F64(values.to_vec()) };
+            tensors.insert(name.clone(), tensor);
+        }
+    }
+    Ok(of_steps)
 }
 
 fn read_gradients(folder: &Path, setup: &Setup) -> Result<Option<ExpectedGradients>, ReplayError> {

@@ -3,6 +3,9 @@
 use super::ConfigError;
 use serde::{Deserialize, Serialize};
 
+/// In place of children: the one that architecture parameters make.
+pub const DERIVED: &str = "derived";
+
 /// Which statistics normalize in evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +61,7 @@ pub struct EvaluationConfig {
     pub every_epochs: Option<u64>,
     /// Whether to evaluate when training ends.
     pub at_end: bool,
-    /// `all`, `every:N`, `sample:N` or a list with commas.
+    /// `all`, `every:N`, `sample:N`, a list with commas, or in a search `derived`.
     pub children: String,
     pub norm: Vec<NormRegime>,
     /// Images of an evaluation mini-batch; the statistics of the `batch` regime are over these.

@@ -1,5 +1,6 @@
 //! Presets, files and single overridden keys.
 
+use super::architecture::make_search;
 use super::{ConfigError, RunConfig};
 use std::path::Path;
 use toml::{Table, Value};
@@ -25,8 +26,23 @@ pub fn built_in_names() -> Vec<&'static str> {
 /// # Errors
 /// An unknown preset, an unreadable file, an unknown key, a wrong type or value: each names the place.
 pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let (text, origin) = text_of(name_or_path)?;
+    from_text(&text, &origin, assignments)
+}
+
+/// The same, turned into a search before the assignments: a mixture in place of children, the derived child evaluated at the end.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_search(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let (text, origin) = text_of(name_or_path)?;
+    search_from_text(&text, &origin, assignments)
+}
+
+/// A preset's text or a file's, and what to call it.
+fn text_of(name_or_path: &str) -> Result<(String, String), ConfigError> {
     if let Some((name, text)) = PRESETS.iter().find(|(name, _)| *name == name_or_path) {
-        return from_text(text, &format!("preset {name}"), assignments);
+        return Ok(((*text).to_owned(), format!("preset {name}")));
     }
     if !name_or_path.ends_with(".toml") {
         let known = built_in_names().join(", ");
@@ -34,7 +50,7 @@ pub fn load(name_or_path: &str, assignments: &[String]) -> Result<RunConfig, Con
     }
     let path = Path::new(name_or_path);
     let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-    from_text(&text, name_or_path, assignments)
+    Ok((text, name_or_path.to_owned()))
 }
 
 /// A configuration from TOML text; `origin` names it in errors.
@@ -48,7 +64,21 @@ pub fn from_text(text: &str, origin: &str, assignments: &[String]) -> Result<Run
         config.validate()?;
         return Ok(config);
     }
-    let before: Table = toml::from_str(text).map_err(syntax)?;
+    from_changed(read_table(text, origin)?, origin, assignments)
+}
+
+/// A configuration from TOML text, turned into a search as by [`load_search`].
+///
+/// # Errors
+/// As [`load`].
+pub fn search_from_text(text: &str, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
+    let mut table = read_table(text, origin)?;
+    make_search(&mut table);
+    from_changed(table, origin, assignments)
+}
+
+/// A configuration from TOML that was read already, with assignments on top.
+fn from_changed(before: Table, origin: &str, assignments: &[String]) -> Result<RunConfig, ConfigError> {
     let mut table = before.clone();
     for assignment in assignments {
         assign(&mut table, assignment)?;

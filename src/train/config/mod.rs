@@ -1,5 +1,6 @@
 //! The configuration of a run: plain data, resolved once, written into the run folder, and passed whole.
 
+mod architecture;
 mod child_order;
 mod error;
 mod evaluation;
@@ -7,10 +8,11 @@ mod load;
 mod optimizer;
 mod sections;
 
+pub use architecture::ArchitectureConfig;
 pub use child_order::ChildOrder;
 pub use error::ConfigError;
-pub use evaluation::{EvaluationConfig, InterferenceConfig, NormRegime};
-pub use load::{built_in_names, from_table, from_text, load, read_table};
+pub use evaluation::{DERIVED, EvaluationConfig, InterferenceConfig, NormRegime};
+pub use load::{built_in_names, from_table, from_text, load, load_search, read_table, search_from_text};
 pub use optimizer::{OptimizerConfig, RateSchedule, ScheduleUnit};
 pub use sections::{
     CheckpointConfig, DataConfig, DataOrder, MiniBatches, NetworkConfig, Precision, SeedConfig, StartConfig,
@@ -48,6 +50,9 @@ pub struct RunConfig {
     pub step: StepConfig,
     #[serde(default)]
     pub optimizer: OptimizerConfig,
+    /// Of a search: the architecture parameters of a mixture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<ArchitectureConfig>,
     #[serde(default)]
     pub evaluation: EvaluationConfig,
     #[serde(default)]
@@ -75,6 +80,11 @@ impl RunConfig {
         toml::to_string(self).map_err(|cause| ConfigError::Write { cause: cause.to_string() })
     }
 
+    /// Whether a step trains the mixture of all candidates, and with it the architecture parameters.
+    pub fn is_search(&self) -> bool {
+        self.step.children == StepChildren::Mixture
+    }
+
     /// Checks what the types cannot say.
     ///
     /// # Errors
@@ -98,6 +108,7 @@ impl RunConfig {
         }
         self.step.validate()?;
         self.optimizer.validate()?;
+        architecture::validate(self)?;
         self.evaluation.validate()?;
         NormRegime::check_distinct("interference.norm", &self.interference.norm)?;
         if self.checkpoint.every_steps == Some(0) {

@@ -180,6 +180,8 @@ pub enum StepChildren {
     Uniform,
     /// As many children as candidates, drawn without replacement on every edge (FairNAS, arXiv 1907.01845).
     Fair,
+    /// Every candidate of every edge, weighted by its gate: the softmax of architecture parameters, which step too (DARTS, arXiv 1806.09055).
+    Mixture,
 }
 
 /// Whether the lanes of a step see the same images.
