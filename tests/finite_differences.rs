@@ -187,13 +187,13 @@ impl Case {
 fn random_child(model: &Model, stream: &mut Stream) -> (Graph, Option<Gates>) {
     let space = &model.network.space;
     let child = space.child_at(u128::from(stream.bounded(space.child_count() as u32)));
-    (model.graph(&[child]), None)
+    (Graph::of_children(model, &[child]), None)
 }
 
 /// All candidates with gates between -1 and 1.
 fn random_mixture(model: &Model, stream: &mut Stream) -> (Graph, Option<Gates>) {
     let mut edge = |candidates: &usize| (0..*candidates).map(|_| 2.0 * stream.uniform_f64() - 1.0).collect();
-    (model.mixture(), Some(Gates(model.network.space.choices().iter().map(&mut edge).collect())))
+    (Graph::of_mixture(model), Some(Gates(model.network.space.choices().iter().map(&mut edge).collect())))
 }
 
 fn check_all(space: &str, cells: usize, seeds: u32, graph: fn(&Model, &mut Stream) -> (Graph, Option<Gates>)) {

@@ -147,7 +147,7 @@ fn the_zero_row_is_a_step_with_gradient_zero_that_leaves_the_buffers() {
     let mut state = replica.state.clone();
     let mut gradients = Vec::new();
     for parameter in 0..setup.model.network.parameters.len() {
-        let reference = crosstalk::plan::ParameterRef { parameter, copy: 0 };
+        let reference = crosstalk::network::ParameterRef { parameter, copy: 0 };
         if state.started[setup.model.layout.number(reference)] {
             gradients.push((reference, vec![0.0; setup.model.layout.range(parameter, 0).len()]));
         }

@@ -2,6 +2,7 @@
 
 use crosstalk::backend::LanePlan;
 use crosstalk::network::{Model, Network, NetworkSize, Sharing};
+use crosstalk::plan::Graph;
 use crosstalk::space::Space;
 use crosstalk::tensor::Shape;
 
@@ -16,7 +17,7 @@ fn model(tracked: bool) -> Model {
 /// Names of the stages of the first cell, and of the first cell's parameters that count as used.
 fn computed_and_used(model: &Model, child: &str, training: bool) -> (Vec<String>, Vec<String>) {
     let child = model.network.space.parse_child(child).expect("a child");
-    let graph = model.graph(&[child]);
+    let graph = Graph::of_children(model, &[child]);
     let plan = if training { LanePlan::training } else { LanePlan::evaluation }(&model.network, graph);
     let first = |name: &&str| name.starts_with("cells.0.");
     let stages = plan.graph.stages.iter().map(|stage| stage.name.as_str());

@@ -169,7 +169,7 @@ fn check_training<E: Executor>(executor: &E, tolerances: &Tolerances) {
     for name in NETWORKS {
         let case: Case<E::Real> = Case::read(name);
         for (child_name, child) in case.children() {
-            let graph = case.model.graph(&[child]);
+            let graph = Graph::of_children(&case.model, &[child]);
             check_lane(executor, tolerances, &case, &format!("{name}, child {child_name}"), &child_name, graph, None);
         }
     }
@@ -193,7 +193,7 @@ fn check_lane<E: Executor>(
     assert_loss_is_close(label, result.loss, loss, tolerances.loss);
     let logits = case.golden.values::<f64>(&format!("logits/{key}"));
     assert_eq!(result.correct as usize, correct(&predictions(&logits, network.classes), &case.labels), "{label}");
-    let gradient = |reference: &crosstalk::plan::ParameterRef| {
+    let gradient = |reference: &crosstalk::network::ParameterRef| {
         let parameter = &network.parameters[reference.parameter];
         let row = &result.row[plan.row_range(*reference)];
         let values = parameter.layout.bank_positions().into_iter().map(|at| row[at].to_f64()).collect();
@@ -215,7 +215,7 @@ fn check_mixtures<E: Executor>(executor: E, tolerances: &Tolerances) {
         let alphas =
             import_alphas(space, &case.golden.under("alphas/"), false).expect("alphas that fit").expect("alphas");
         let gates = alphas.gates();
-        check_lane(&host.executor, tolerances, &case, name, "mixture", model.mixture(), Some(&gates));
+        check_lane(&host.executor, tolerances, &case, name, "mixture", Graph::of_mixture(model), Some(&gates));
         let mut state = case.state.clone();
         let step = GateStep { model, state: &mut state, gates: &gates, batch: case.batch() };
         let found = host.gate_gradients(&mut [step]).remove(0);
@@ -350,9 +350,11 @@ fn check_merged_graphs<E: Executor>(executor: E) {
     for name in NETWORKS {
         let case: Case<E::Real> = Case::read(name);
         let children = case.model.network.space.parse_children("every:64").expect("a list");
-        let alone: usize =
-            children.iter().map(|child| case.model.graph(std::slice::from_ref(child)).stages.len()).sum();
-        let merged = case.model.graph(&children).stages.len();
+        let alone: usize = children
+            .iter()
+            .map(|child| Graph::of_children(&case.model, std::slice::from_ref(child)).stages.len())
+            .sum();
+        let merged = Graph::of_children(&case.model, &children).stages.len();
         assert!(merged < alone, "{name}: {merged} stages merged, {alone} alone");
         for statistics in [Statistics::Running, Statistics::Batch, Statistics::Recalibrated] {
             let together = evaluate(&host, &case, &children, statistics);

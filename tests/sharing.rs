@@ -4,8 +4,8 @@ mod common;
 
 use common::command::{SMALL, Workshop};
 use crosstalk::backend::cpu::Cpu;
+use crosstalk::network::ParameterRef;
 use crosstalk::network::Place;
-use crosstalk::plan::ParameterRef;
 use crosstalk::records::StepRecord;
 use crosstalk::simd::Level;
 use crosstalk::space::Child;

@@ -1,8 +1,9 @@
 //! A graph made ready to run: its slots of memory and its row of weight gradients.
 
 use crate::network::Network;
+use crate::network::ParameterRef;
 use crate::ops::Cost;
-use crate::plan::{Graph, ParameterRef, Schedule};
+use crate::plan::{Graph, Schedule};
 use std::collections::HashMap;
 
 /// Everything about one lane that does not change from step to step.

@@ -1,7 +1,7 @@
 //! One contiguous buffer with every parameter of one replica.
 
 use super::{Copies, Network, ParameterId};
-use crate::plan::ParameterRef;
+use crate::network::ParameterRef;
 use crate::tensor::{Buffer, Real};
 
 /// Elements to which every parameter is aligned: 64 bytes of f32.

@@ -3,7 +3,7 @@
 //! A private copy is called `NAME@CHILD`. Momentum is `momentum/NAME`, and stands only for copies that have had a gradient.
 
 use super::{Model, ParameterId, Role, State};
-use crate::plan::ParameterRef;
+use crate::network::ParameterRef;
 use crate::space::Space;
 use crate::tensor::Real;
 use crate::tensors::{Tensor, Values};

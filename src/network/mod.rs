@@ -26,6 +26,13 @@ use crate::tensor::Shape;
 
 /// Index into [`Network::parameters`].
 pub type ParameterId = usize;
+
+/// One copy of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParameterRef {
+    pub parameter: ParameterId,
+    pub copy: u32,
+}
 /// Index into [`Network::norms`].
 pub type NormId = usize;
 

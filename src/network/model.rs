@@ -1,7 +1,6 @@
 //! A network with the copies of parameters that one replica's children need.
 
 use super::{BankLayout, Copies, Network, Norm, Sharing};
-use crate::plan::{Choice, Graph, GraphBuilder};
 use crate::space::Child;
 use std::sync::Arc;
 
@@ -32,24 +31,5 @@ impl Model {
     /// Whether the model holds the parameters of this child.
     pub fn holds(&self, child: &Child) -> bool {
         self.network.space.contains(child) && self.copies.holds(child)
-    }
-
-    /// One graph of these children; common prefixes stand once.
-    ///
-    /// # Panics
-    /// If the model does not hold one of them.
-    pub fn graph(&self, children: &[Child]) -> Graph {
-        let mut builder = GraphBuilder::new(&self.network);
-        for child in children {
-            builder.lane(Choice::Child(child), &|parameter| self.copies.of(parameter, child));
-        }
-        builder.finish()
-    }
-
-    /// The graph in which every candidate of every edge is computed, weighted by its gate.
-    pub fn mixture(&self) -> Graph {
-        let mut builder = GraphBuilder::new(&self.network);
-        builder.lane(Choice::Mixture, &|_| 0);
-        builder.finish()
     }
 }

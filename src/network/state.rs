@@ -1,7 +1,7 @@
 //! Everything that training changes in one replica.
 
 use super::{Bank, Model, Role, initialize};
-use crate::plan::ParameterRef;
+use crate::network::ParameterRef;
 use crate::tensor::Real;
 
 /// Weights and buffers, momentum, and what the optimizer remembers of each copy.

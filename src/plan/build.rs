@@ -1,6 +1,7 @@
 //! From a network and the choice of each lane to a graph.
 
-use super::graph::{GateRef, Graph, NormUse, ParameterRef, Stage, StageKind, Value, ValueId};
+use super::graph::{GateRef, Graph, NormUse, Stage, StageKind, Value, ValueId};
+use crate::network::ParameterRef;
 use crate::network::{Block, CandidateBody, Layer, Network, NormId, ParameterId};
 use crate::space::{Child, OutputRule};
 use crate::tensor::Shape;

@@ -1,6 +1,6 @@
 //! Stages and values by name: *what* is computed, independent of the device and of how many lanes run.
 
-use crate::network::{NormId, ParameterId};
+use crate::network::{NormId, ParameterRef};
 use crate::ops::Operation;
 use crate::tensor::Shape;
 
@@ -8,13 +8,6 @@ use crate::tensor::Shape;
 pub type ValueId = usize;
 /// Index into [`Graph::stages`].
 pub type StageId = usize;
-
-/// One copy of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParameterRef {
-    pub parameter: ParameterId,
-    pub copy: u32,
-}
 
 /// The gate of a candidate on an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,9 +3,10 @@
 mod build;
 mod cost;
 mod graph;
+mod model;
 mod prune;
 mod schedule;
 
 pub use build::{Choice, Gates, GraphBuilder};
-pub use graph::{GateRef, Graph, NormUse, ParameterRef, Stage, StageId, StageKind, Value, ValueId};
+pub use graph::{GateRef, Graph, NormUse, Stage, StageId, StageKind, Value, ValueId};
 pub use schedule::{Schedule, Slot, chunk_images};

@@ -1,6 +1,7 @@
 //! Leaves out what no result depends on: dead edges, and what only adds zero.
 
-use super::graph::{Graph, ParameterRef, StageKind, ValueId};
+use super::graph::{Graph, StageKind, ValueId};
+use crate::network::ParameterRef;
 use std::collections::BTreeSet;
 
 impl Graph {

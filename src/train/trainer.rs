@@ -272,10 +272,14 @@ impl<E: Executor> Trainer<E> {
         Ok(StepResult { records, images: images + alpha_step.images, flops: flops + alpha_step.flops })
     }
 
-    /// Of a search: the child that each replica's architecture parameters make, as the space writes it.
+    /// Of a search: the child that each replica's architecture parameters make, as a genotype, or as the space writes it.
     pub fn derived(&self) -> Vec<String> {
         let space = self.setup.space();
-        self.replicas.iter().filter_map(|replica| Some(space.format_child(&replica.derived(space)?))).collect()
+        let written = |child: Child| match space.genotype(&child) {
+            Some(Ok(genotype)) => genotype,
+            _ => space.format_child(&child),
+        };
+        self.replicas.iter().filter_map(|replica| replica.derived(space).map(written)).collect()
     }
 
     /// Hash of the state: a replica's own, or of all replicas' in order.

@@ -7,11 +7,12 @@ use super::arena::disjoint;
 use super::inputs::{Source, chunks};
 use super::{LaneRun, tail, with_scratch};
 use crate::backend::executor::TrainResult;
+use crate::network::ParameterRef;
 use crate::ops::head::cpu::{ClassifierGradients, Outputs};
 use crate::ops::input::{GradientSums, Input, OutputGradient, OutputGradientReader, Segment, SegmentGradient};
 use crate::ops::node::cpu::{Term, TermGradient};
 use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, pool};
-use crate::plan::{Graph, ParameterRef, Stage, StageId, StageKind, ValueId, chunk_images};
+use crate::plan::{Graph, Stage, StageId, StageKind, ValueId, chunk_images};
 use rayon::prelude::*;
 use std::ops::Range;
 

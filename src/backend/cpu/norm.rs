@@ -49,7 +49,7 @@ impl LaneRun<'_> {
             (Regime::Given(statistics), _) => statistics[value].clone(),
             (Regime::Running, Some([mean, variance])) => {
                 let channels = self.plan.graph.values[value].shape.channels;
-                let read = |reference: crate::plan::ParameterRef| -> Vec<f64> {
+                let read = |reference: crate::network::ParameterRef| -> Vec<f64> {
                     let values = &self.bank.get(reference.parameter, reference.copy)[..channels];
                     values.iter().copied().map(f64::from).collect()
                 };

@@ -3,6 +3,7 @@
 use super::Host;
 use crate::backend::{BatchStatistics, Executor, LanePlan, MiniBatch, Regime};
 use crate::network::{Model, State};
+use crate::plan::Graph;
 use crate::space::Child;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl EvaluationPlan {
     pub fn new(model: &Arc<Model>, children: &[Child]) -> Self {
         let groups = children
             .chunks(CHILDREN_PER_GRAPH)
-            .map(|group| (LanePlan::evaluation(&model.network, model.graph(group)), group.len()))
+            .map(|group| (LanePlan::evaluation(&model.network, Graph::of_children(model, group)), group.len()))
             .collect();
         Self { model: model.clone(), groups }
     }

@@ -7,7 +7,7 @@ mod update;
 
 use super::{Executor, LanePlan};
 use crate::network::Model;
-use crate::plan::{Choice, Gates};
+use crate::plan::{Choice, Gates, Graph};
 use crate::space::Child;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,7 +74,10 @@ impl<E: Executor> Host<E> {
             plans.clear();
         }
         let make = || {
-            let graph = child.map_or_else(|| model.mixture(), |child| model.graph(std::slice::from_ref(child)));
+            let graph = child.map_or_else(
+                || Graph::of_mixture(model),
+                |child| Graph::of_children(model, std::slice::from_ref(child)),
+            );
             (Arc::new(LanePlan::training(&model.network, graph)), model.clone())
         };
         plans.entry(key).or_insert_with(make).0.clone()

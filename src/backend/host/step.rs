@@ -2,9 +2,10 @@
 
 use super::{Architecture, Gradients, Host, update};
 use crate::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
+use crate::network::ParameterRef;
 use crate::network::{Model, State};
 use crate::ops::sgd::Sgd;
-use crate::plan::{Choice, ParameterRef};
+use crate::plan::Choice;
 use crate::space::Child;
 use crate::tensor::Real;
 use rayon::prelude::*;

@@ -1,8 +1,8 @@
 //! The update of one replica: which of its parameters a step moves.
 
+use crate::network::ParameterRef;
 use crate::network::{Model, State};
 use crate::ops::sgd::{Sgd, Unsampled};
-use crate::plan::ParameterRef;
 use crate::tensor::Real;
 
 /// Gradients of the copies that a step used, in ascending order.

@@ -2,8 +2,9 @@
 
 use super::Tape;
 use crate::backend::executor::TrainResult;
+use crate::network::ParameterRef;
 use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
-use crate::plan::{Gates, Graph, ParameterRef, StageKind, ValueId};
+use crate::plan::{Gates, Graph, StageKind, ValueId};
 
 /// Gradients on their way back.
 struct Gradients {

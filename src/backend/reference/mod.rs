@@ -7,9 +7,10 @@ use super::executor::{
     Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
 };
 use super::{BatchStatistics, LanePlan};
+use crate::network::ParameterRef;
 use crate::network::{Bank, Network};
 use crate::ops::head::reference as head;
-use crate::plan::{ParameterRef, ValueId};
+use crate::plan::ValueId;
 
 /// The reference backend.
 pub struct Reference;

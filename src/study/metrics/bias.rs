@@ -1,6 +1,7 @@
 //! What a prediction favours: candidates, and children that cost more (Ning et al., NeurIPS 2021).
 
 use crate::network::{Model, Network, NetworkSize, Sharing};
+use crate::plan::Graph;
 use crate::rank::{Ranking, averaged, spearman};
 use crate::space::{Child, Space};
 use crate::tables::Joined;
@@ -93,7 +94,7 @@ fn complexity(space: &Space, children: &[&Child], truth: &[f64], predicted: &[f6
         NetworkSize { input: IMAGE, channels: defaults.channels, cells: defaults.cells, classes: defaults.classes };
     let model = Model::new(Network::build(space, size).ok()?, Sharing::All, &[]);
     let flops = |child: &&Child| {
-        let graph = model.graph(std::slice::from_ref(*child)).pruned(false);
+        let graph = Graph::of_children(&model, std::slice::from_ref(*child)).pruned(false);
         graph.forward_cost(size_of::<f32>() as u64).flops as f64
     };
     let flops: Vec<f64> = children.par_iter().map(flops).collect();

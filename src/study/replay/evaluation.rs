@@ -1,7 +1,7 @@
 //! Children evaluated: losses, counts and the class of every image.
 
+use super::child::held_child;
 use super::config::TraceConfig;
-use super::trace::held_child;
 use super::{Comparison, EvaluatedWeights, Part, ReplayError};
 use crate::backend::Executor;
 use crate::backend::host::{ChildEvaluation, Host};

@@ -2,6 +2,7 @@
 //!
 //! A trace is a folder; `tests/pytorch/trace.py` makes such folders and describes them.
 
+mod child;
 mod config;
 mod error;
 mod evaluation;

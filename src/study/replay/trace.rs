@@ -1,5 +1,6 @@
 //! The files of a trace, read and checked.
 
+use super::child::held_child;
 use super::config::{ALPHA_BATCHES, BATCHES, TraceConfig};
 use super::evaluation::ExpectedEvaluation;
 use super::part::ALPHAS;
@@ -247,13 +248,4 @@ fn read_batch(path: &Path, setup: &Setup) -> Result<Vec<u32>, ReplayError> {
         Ok(image)
     });
     read.collect()
-}
-
-/// A child that the model can compute, from its name.
-pub fn held_child(setup: &Setup, name: &str) -> Result<Child, String> {
-    let child = setup.space().parse_child(name).map_err(|cause| cause.to_string())?;
-    match setup.model.holds(&child) {
-        true => Ok(child),
-        false => Err(format!("child {name} has no private copy; list it in network.children")),
-    }
 }
