@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Images that FLOPs are counted for; the order of the children hardly depends on them.
 const IMAGE: Shape = Shape::new(32, 32, 3);
 
-/// See [`bias`].
+/// Of the last record of a prediction, averaged over its runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BiasResults {
     pub by_candidates: Vec<CandidateBias>,
