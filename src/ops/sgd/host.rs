@@ -23,15 +23,11 @@ impl Sgd {
         }
     }
 
-    /// Moves every started parameter with gradient zero. Private copies stay where none of their children is in the step.
-    pub fn decay_unsampled<T: Real>(&self, model: &Model, state: &mut State<T>, used: &Gradients<T>, rate: f64) {
-        for parameter in 0..model.network.parameters.len() {
-            let reference = ParameterRef { parameter, copy: 0 };
-            let started = state.started[model.layout.number(reference)];
-            let shared = model.copies.is_shared(parameter);
-            if started && shared && used.binary_search_by_key(&reference, |(used, _)| *used).is_err() {
-                self.move_copy(model, state, reference, None, rate);
-            }
+    /// Moves every started parameter with gradient zero.
+    fn decay_unsampled<T: Real>(&self, model: &Model, state: &mut State<T>, used: &Gradients<T>, rate: f64) {
+        let is_used = |reference| used.binary_search_by_key(&reference, |(used, _)| *used).is_ok();
+        for reference in super::started_but_unused(model, &state.started, is_used) {
+            self.move_copy(model, state, reference, None, rate);
         }
     }
 
@@ -60,11 +56,11 @@ impl Sgd {
     }
 }
 
-/// Scales all gradients by `min(1, limit / (norm + 1e-6))`.
+/// Scales all gradients by [`super::clip_factor`].
 fn clip<T: Real>(gradients: &mut Gradients<T>, limit: f64) {
     let squares = gradients.iter().flat_map(|(_, gradient)| gradient).map(|g| g.to_f64() * g.to_f64());
     let norm = squares.sum::<f64>().sqrt();
-    let factor = limit / (norm + 1e-6);
+    let factor = super::clip_factor(limit, norm);
     if factor < 1.0 {
         let factor = T::from_f64(factor);
         gradients.iter_mut().flat_map(|(_, gradient)| gradient).for_each(|g| *g = *g * factor);
