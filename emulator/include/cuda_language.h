@@ -40,17 +40,20 @@ inline void __syncwarp(unsigned mask = ~0u, LINE) { emulator::gather_bytes("__sy
 inline void __threadfence() { emulator::fence(); }
 
 // Warp collectives. Lanes outside `width` read themselves, as on a device.
+template <class T> T shuffle(const char* name, unsigned mask, T value, unsigned source, unsigned line) {
+    return emulator::gather(name, mask, value, line).lanes[emulator::source_lane(mask, source, line)];
+}
 template <class T> T __shfl_sync(unsigned mask, T value, int source, int width = 32, LINE) {
-    const unsigned lane = emulator::lane(), first = lane & ~(width - 1u);
-    return emulator::gather("__shfl_sync", mask, value, line).lanes[first | (source & (width - 1))];
+    const unsigned first = emulator::lane() & ~(width - 1u);
+    return shuffle("__shfl_sync", mask, value, first | (source & (width - 1)), line);
 }
 template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, LINE) {
     const unsigned lane = emulator::lane(), source = lane ^ bits, last = lane | (width - 1u);
-    return emulator::gather("__shfl_xor_sync", mask, value, line).lanes[source > last ? lane : source];
+    return shuffle("__shfl_xor_sync", mask, value, source > last ? lane : source, line);
 }
 template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned distance, int width = 32, LINE) {
     const unsigned lane = emulator::lane(), source = lane + distance, last = lane | (width - 1u);
-    return emulator::gather("__shfl_down_sync", mask, value, line).lanes[source > last ? lane : source];
+    return shuffle("__shfl_down_sync", mask, value, source > last ? lane : source, line);
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate, LINE) {
     const auto all = emulator::gather("__ballot_sync", mask, predicate, line);

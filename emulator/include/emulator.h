@@ -24,6 +24,9 @@ void fence();
 void before_atomic(void* address, unsigned bytes);
 void gather_bytes(const char* name, unsigned mask, const void* given, unsigned bytes, void* all, unsigned line);
 
+// Which lane a shuffle reads, if it is one of the mask.
+unsigned source_lane(unsigned mask, unsigned source, unsigned line);
+
 // cp.async: copies `bytes` bytes and writes `zeros` zeros after them.
 void copy_async(void* to, const void* from, unsigned bytes, unsigned zeros);
 void commit_copies();

@@ -24,6 +24,11 @@ void gather_bytes(const char* name, unsigned mask, const void* given, unsigned b
     launch->collective(name, mask, given, bytes, all, line);
 }
 
+unsigned source_lane(unsigned mask, unsigned source, unsigned line) {
+    if (!(mask >> source & 1)) launch->fail(FaultKind::DivergentCollective, "a shuffle reads a lane that is not in its mask", line);
+    return source;
+}
+
 void copy_async(void* to, const void* from, unsigned bytes, unsigned zeros) { launch->copy_async(to, from, bytes, zeros); }
 void commit_copies() { launch->commit_copies(); }
 void wait_copies(unsigned groups) { launch->wait_copies(groups); }

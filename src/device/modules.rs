@@ -31,7 +31,11 @@ mod tests {
             assert_eq!(module.fatbin.is_some(), TOOLCHAIN.is_some(), "{}", module.name);
             // The magic number of a fatbin.
             let start = [0x50, 0xed, 0x55, 0xba];
-            assert!(module.fatbin.is_none_or(|bytes| bytes.starts_with(&start) && bytes.as_ptr() as usize % 64 == 0));
+            assert!(
+                module
+                    .fatbin
+                    .is_none_or(|bytes| bytes.starts_with(&start) && (bytes.as_ptr() as usize).is_multiple_of(64))
+            );
         }
     }
 }

@@ -131,6 +131,17 @@ extern "C" __global__ void shuffles_with_lanes_that_left(int* out) {
     if (threadIdx.x % 32 == 31) return;
     out[threadIdx.x] = __shfl_xor_sync(~0u, int(threadIdx.x), 1);
 }
+extern "C" __global__ void shuffles_from_outside_the_mask(int* out) {
+    out[threadIdx.x] = 0;
+    if (threadIdx.x % 32 < 16) out[threadIdx.x] = __shfl_xor_sync(0xffffu, int(threadIdx.x), 16);
+}
+// Halves of a warp by themselves, and the first number of every eight lanes.
+extern "C" __global__ void shuffles_in_parts(int* out) {
+    const int of_half = threadIdx.x % 32 < 16 ? __shfl_xor_sync(0xffffu, int(threadIdx.x), 1) : __shfl_down_sync(0xffff0000u, int(threadIdx.x), 3, 8);
+    const int of_eight = __shfl_sync(~0u, int(threadIdx.x), 0, 8);
+    const unsigned odd = __ballot_sync(~0u, threadIdx.x % 2);
+    out[threadIdx.x] = of_half * 1000 + of_eight + (odd == 0xaaaaaaaau ? 0 : 500);
+}
 extern "C" __global__ void two_shuffles_at_once(int* out) {
     int value = threadIdx.x;
     if (threadIdx.x % 2 == 0)
