@@ -178,7 +178,15 @@ fn a_collective_that_lanes_miss_is_divergent() {
     fault_of_either(&kinds, &Launch::new("half_a_warp_shuffles", 1, 128), out(128));
     let sum = |i: i32| (i / 32 * 32..i / 32 * 32 + 32).sum();
     clean(&Launch::new("sums_by_shuffles", 1, 128), &numbers(sum), out(128));
-    let of_half = |i: i32| if i % 32 < 16 { i ^ 1 } else if i % 8 < 5 { i + 3 } else { i };
+    let of_half = |i: i32| {
+        if i % 32 < 16 {
+            i ^ 1
+        } else if i % 8 < 5 {
+            i + 3
+        } else {
+            i
+        }
+    };
     let parts = numbers(|i| of_half(i) * 1000 + i / 8 * 8);
     clean(&Launch::new("shuffles_in_parts", 1, 128), &parts, out(128));
 }

@@ -102,7 +102,8 @@ void Launch::finish() {
     thread.block->alive--;
     thread.block->warps[thread.warp()].alive &= ~(1u << thread.lane());
     const bool all = std::all_of(running->begin(), running->end(), [](const Block& block) { return block.alive == 0; });
-    Fiber::change(thread.fiber, all ? main : (pass(), main));
+    if (all) Fiber::change(thread.fiber, main);
+    pass();
     __builtin_unreachable();
 }
 
@@ -220,36 +221,35 @@ void Launch::collective(const char* name, uint32_t mask, const void* given, uint
         std::snprintf(detail, sizeof detail, "%s: the mask %08x names lanes that have left or never were (there are %08x)", name, mask, warp.alive);
         fail(FaultKind::DivergentCollective, detail, line);
     }
-    auto& pending = warp.collectives[__builtin_ctz(mask)];
-    const bool same = pending.arrived && pending.mask == mask && pending.line == line && pending.bytes == bytes && pending.name == name;
-    if (!same && (mask & warp.waiting)) {
-        const unsigned other = __builtin_ctz(mask & warp.waiting);
-        std::snprintf(detail, sizeof detail, "%s: a lane of the mask waits in another collective, at line %u", name, lanes[other].waits_at_line);
+    // Lanes may wait under overlapping masks: parts of a warp, and those who are through with their part.
+    auto& all = warp.collectives;
+    auto pending = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.mask == mask; });
+    if (pending == all.end()) pending = all.insert(all.end(), {mask, 0, bytes, line, name});
+    if (pending->line != line || pending->name != name || pending->bytes != bytes) {
+        const unsigned other = __builtin_ctz(pending->arrived);
+        std::snprintf(detail, sizeof detail, "%s: another lane of the mask waits in %s at line %u", name, pending->name, pending->line);
         Fault found = fault_of(FaultKind::DivergentCollective, detail, line);
         found.has_other = 1;
         place(found.other, thread.block->index, lanes[other].index);
         leave(found);
     }
-    if (!same) pending = {mask, 0, bytes, line, name};
-    pending.arrived |= 1u << thread.lane();
-    warp.waiting |= 1u << thread.lane();
+    pending->arrived |= 1u << thread.lane();
     thread.given = given;
     thread.taken = taken;
     thread.waits_at_line = line;
     thread.state = Thread::State::AtCollective;
-    if (pending.arrived != mask) return pass();
+    if (pending->arrived != mask) return pass();
+    all.erase(pending);
 
     if (mask == warp.alive) warp.visible[thread.warp()] = ++thread.block->time;
     for (uint32_t to = mask; to; to &= to - 1) {
-        char* all = static_cast<char*>(lanes[__builtin_ctz(to)].taken);
+        char* taken = static_cast<char*>(lanes[__builtin_ctz(to)].taken);
         for (uint32_t from = bytes ? mask : 0; from; from &= from - 1) {
             const unsigned lane = __builtin_ctz(from);
-            __builtin_memcpy(all + lane * bytes, lanes[lane].given, bytes);
+            __builtin_memcpy(taken + lane * bytes, lanes[lane].given, bytes);
         }
     }
     for (uint32_t woken = mask; woken; woken &= woken - 1) wake(lanes[__builtin_ctz(woken)]);
-    warp.waiting &= ~mask;
-    pending.arrived = 0;
     pass();
 }
 

@@ -63,11 +63,11 @@ struct Warp {
     WarpClock visible{};  // of this block's warps
     Knowledge foreign;    // of other blocks
     uint32_t alive = 0;
-    uint32_t waiting = 0; // lanes that wait in a collective
     struct Collective {
-        uint32_t mask = 0, arrived = 0, bytes = 0, line = 0;
-        const char* name = nullptr;
-    } collectives[WARP];  // by the lowest lane of the mask
+        uint32_t mask, arrived, bytes, line;
+        const char* name;
+    };
+    std::vector<Collective> collectives; // that some lanes wait in
 };
 
 struct Barrier {
