@@ -17,8 +17,10 @@ pub fn write_modules(out: &Path, sources: &[Source], built: &Built) {
         format!("    Module {{ name: {:?}, kernels: &{:?}, fatbin: {} }},\n", source.name, source.kernels, fatbin)
     };
     let modules: String = sources.iter().enumerate().map(module).collect();
+    let aligned = "#[repr(C, align(64))]\nstruct Aligned<B: ?Sized>(B);\n";
+    let aligned = if built.fatbins.is_empty() { "" } else { aligned };
     let text = format!(
-        "pub static MODULES: &[Module] = &[\n{modules}];\npub static ARCHITECTURES: &[&str] = &{:?};\npub static TOOLCHAIN: Option<&str> = {:?};\n",
+        "{aligned}pub static MODULES: &[Module] = &[\n{modules}];\npub static ARCHITECTURES: &[&str] = &{:?};\npub static TOOLCHAIN: Option<&str> = {:?};\n",
         built.architectures, built.toolchain
     );
     write(&out.join("kernels.rs"), &text);

@@ -9,9 +9,6 @@ pub struct Module {
     pub fatbin: Option<&'static [u8]>,
 }
 
-#[repr(C, align(64))]
-struct Aligned<B: ?Sized>(B);
-
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 
 /// True if kernels for GPUs are part of this program.
