@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod cli;
 pub mod data;
+pub mod device;
 pub mod files;
 pub mod network;
 pub mod ops;

@@ -187,6 +187,27 @@ fn a_run_killed_in_its_last_evaluation_goes_on_with_it() {
 }
 
 #[test]
+fn a_space_file_that_was_edited_is_told() {
+    let shop = Workshop::new();
+    let zhang64 = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("spaces/zhang64.toml"));
+    let zhang64 = zhang64.expect("a file").replace("name = \"zhang64\"", "name = \"mine\"");
+    std::fs::write(shop.path("mine.toml"), &zhang64).expect("a file");
+    let options = "--set network.space=mine.toml --set evaluation.at_end=false --steps 4";
+    shop.run(&format!("train small.toml {options} --out run"));
+    let edited = zhang64.replace("momentum = 0.4", "momentum = 0.9");
+    assert_ne!(edited, zhang64);
+    std::fs::write(shop.path("mine.toml"), &edited).expect("a file");
+    let error = shop.refused("eval run");
+    assert!(error.contains("was written with another definition of the space mine"), "{error}");
+    std::fs::remove_file(shop.path("run/result.toml")).expect("a file");
+    let error = shop.refused("train --resume run");
+    assert!(error.contains("another definition of the space mine") && error.contains("--from"), "{error}");
+    // What only describes it may change.
+    std::fs::write(shop.path("mine.toml"), zhang64.replace("title = \"", "title = \"Mine: ")).expect("a file");
+    shop.run("eval run --children every:2");
+}
+
+#[test]
 fn a_run_without_a_word_on_checkpoints_has_one_every_epoch() {
     let shop = Workshop::new();
     let config = std::fs::read_to_string(shop.path("small.toml")).expect("a file");

@@ -6,6 +6,7 @@ mod checkpoint;
 mod child;
 mod data;
 mod device;
+mod devices;
 mod eval;
 mod interfere;
 mod metrics;
@@ -54,6 +55,8 @@ enum Command {
     Data(data::DataArguments),
     /// Weights in .safetensors files.
     Weights(weights::WeightsArguments),
+    /// Where this program can compute, and what is missing where it cannot.
+    Devices,
 }
 
 /// Parses the arguments, runs the subcommand, prints its error.
@@ -78,6 +81,10 @@ pub fn main() -> ExitCode {
         Command::Space(arguments) => space::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Weights(arguments) => weights::run(arguments),
+        Command::Devices => {
+            devices::run();
+            Ok(ExitCode::SUCCESS)
+        }
     };
     let error = match done {
         Ok(code) => match output::failure() {

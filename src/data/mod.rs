@@ -7,6 +7,7 @@ mod augmentation;
 mod batches;
 mod cifar10;
 mod compressed;
+pub mod cuda;
 mod dataset;
 mod digits;
 mod error;

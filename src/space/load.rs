@@ -47,6 +47,13 @@ impl Space {
         Self::from_toml(&text, name_or_path)
     }
 
+    /// A hash of everything that decides what children of this space compute: all but its title and source.
+    pub fn digest(&self) -> String {
+        let bare = Self { title: String::new(), source: String::new(), ..self.clone() };
+        let text = serde_json::to_string(&bare).expect("names, numbers and tables with names as keys");
+        blake3::hash(text.as_bytes()).to_string()
+    }
+
     /// Reads and validates a space. `origin` names the text in errors: the path of its file.
     ///
     /// # Errors

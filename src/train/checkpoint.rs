@@ -65,6 +65,8 @@ pub struct Checkpoint {
     pub alpha_rows: u64,
     tensors: Tensors,
     state_hash: String,
+    /// Digest of its space.
+    space: String,
 }
 
 /// The state that tensors describe; `path` names their file in errors.
@@ -98,6 +100,7 @@ pub fn write<T: Real>(
         let metadata = [
             ("format", FORMAT.to_owned()),
             ("config", setup.config.to_toml()?),
+            ("space", setup.space().digest()),
             ("replica", replica.to_string()),
             ("step", position.step.to_string()),
             ("mini_batches", position.mini_batches.to_string()),
@@ -262,6 +265,7 @@ impl Checkpoint {
             accuracy_rows: number("accuracy_rows")?,
             alpha_rows: number("alpha_rows")?,
             state_hash: text("state_hash")?.clone(),
+            space: text("space")?.clone(),
             tensors,
             path,
         })
@@ -270,8 +274,16 @@ impl Checkpoint {
     /// The state, checked against the recorded hash.
     ///
     /// # Errors
-    /// Tensors that do not fit the model or were changed.
+    /// Tensors that do not fit the model or were changed, and a space that is defined otherwise than when it was written.
     pub fn state<T: Real>(&self, model: &Model) -> Result<State<T>, TrainError> {
+        let space = &model.network.space;
+        if space.digest() != self.space {
+            let problem = format!(
+                "was written with another definition of the space {}; bring back its file as it was, or start from these weights with a preset or file and --from",
+                space.name
+            );
+            return Err(TrainError::Checkpoint { path: self.path.clone(), problem });
+        }
         self.check_hash(model)?;
         import(model, &self.tensors, &self.path)
     }

@@ -1,7 +1,7 @@
 //! The update of one replica: which of its parameters a step moves.
 
-use crate::network::ParameterRef;
-use crate::network::{Model, State};
+use crate::backend::unsampled::started_but_unused;
+use crate::network::{Model, ParameterRef, State};
 use crate::ops::sgd::{Sgd, Unsampled};
 use crate::tensor::Real;
 
@@ -15,17 +15,8 @@ pub fn update<T: Real>(sgd: &Sgd, model: &Model, state: &mut State<T>, mut gradi
         move_copy(sgd, model, state, *reference, Some(gradient), rate);
     }
     if sgd.unsampled == Unsampled::Decay {
-        decay_unsampled(sgd, model, state, &gradients, rate);
-    }
-}
-
-/// Moves every started parameter with gradient zero. Private copies stay where none of their children is in the step.
-fn decay_unsampled<T: Real>(sgd: &Sgd, model: &Model, state: &mut State<T>, used: &Gradients<T>, rate: f64) {
-    for parameter in 0..model.network.parameters.len() {
-        let reference = ParameterRef { parameter, copy: 0 };
-        let started = state.started[model.layout.number(reference)];
-        let shared = model.copies.is_shared(parameter);
-        if started && shared && used.binary_search_by_key(&reference, |(used, _)| *used).is_err() {
+        let is_used = |reference| gradients.binary_search_by_key(&reference, |(used, _)| *used).is_ok();
+        for reference in started_but_unused(model, &state.started, is_used) {
             move_copy(sgd, model, state, reference, None, rate);
         }
     }

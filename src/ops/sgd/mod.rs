@@ -1,5 +1,7 @@
 //! Stochastic gradient descent as PyTorch defines it, and its options.
 
+pub mod cuda;
+
 use crate::tensor::Real;
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,139 @@
+//! Buffers and launches on one GPU, in one stream.
+
+use super::probe::{self, describe};
+use crate::device::driver::Driver;
+use crate::device::{Argument, DeviceError, Launch, Unusable, modules};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+use std::sync::Arc;
+
+/// The oldest compute capability that kernels are compiled for.
+const OLDEST: (i32, i32) = (8, 0);
+
+/// Shared memory that a kernel may have without asking.
+const DEFAULT_SHARED_BYTES: u32 = 48 << 10;
+
+pub(super) struct Gpu {
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    /// Never unloaded: they live as long as the process, as the code that they are made of.
+    functions: HashMap<&'static str, Function>,
+}
+
+struct Function(sys::CUfunction);
+
+// SAFETY: a handle that any thread may use while the context is current.
+unsafe impl Send for Function {}
+// SAFETY: as above.
+unsafe impl Sync for Function {}
+
+impl Gpu {
+    pub fn open(ordinal: usize) -> Result<Self, DeviceError> {
+        if !modules::embedded() {
+            return Err(Unusable::NoKernels.into());
+        }
+        let context = probe::open(ordinal)?;
+        let name = context.name().map_err(failed("asking for the GPU's name"))?;
+        let capability = context.compute_capability().map_err(failed("asking for the compute capability"))?;
+        if capability < OLDEST {
+            return Err(Unusable::TooOld { name, capability }.into());
+        }
+        let stream = context.new_stream().map_err(failed("making a stream"))?;
+        let mut functions = HashMap::new();
+        for module in modules::MODULES {
+            let Some(fatbin) = module.fatbin else { continue };
+            // SAFETY: a whole fatbin, which outlives the call.
+            let loaded = unsafe { result::module::load_data(fatbin.as_ptr().cast()) };
+            let loaded = loaded.map_err(|error| match error.0 {
+                sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU => {
+                    DeviceError::Architecture { name: name.clone(), architectures: modules::ARCHITECTURES.join(", ") }
+                }
+                _ => failed("loading kernels")(error),
+            })?;
+            for &kernel in module.kernels {
+                let c_name = CString::new(kernel).unwrap_or_default();
+                // SAFETY: the module was just loaded and is never unloaded.
+                let function = unsafe { result::module::get_function(loaded, c_name) };
+                functions.insert(kernel, Function(function.map_err(failed(kernel))?));
+            }
+        }
+        Ok(Self { context, stream, functions })
+    }
+
+    /// Makes the context current in this thread.
+    fn bind(&self) -> Result<(), DeviceError> {
+        self.context.bind_to_thread().map_err(failed("binding the context"))
+    }
+}
+
+/// Turns the driver's error into ours.
+fn failed(doing: &str) -> impl FnOnce(DriverError) -> DeviceError {
+    let doing = doing.to_owned();
+    move |error| DeviceError::Driver { doing, error: describe(error) }
+}
+
+impl Driver for Gpu {
+    fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError> {
+        self.bind()?;
+        // SAFETY: what is read from the memory is plain data, whatever its value.
+        unsafe { result::malloc_sync(bytes) }.map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => DeviceError::OutOfMemory { name: name.to_owned(), bytes },
+            _ => failed("allocating memory")(error),
+        })
+    }
+
+    fn release(&self, address: u64) {
+        if self.bind().is_ok() {
+            // SAFETY: an address that `allocate` returned, released once; freeing waits for launches that use it. A driver
+            // that failed before fails here too, and has nothing to say that was not said.
+            let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: the bytes lie in one buffer, and live until the copy is done.
+        unsafe { result::memcpy_htod_async(to, from, self.stream.cu_stream()) }.map_err(failed("uploading"))?;
+        self.synchronize()
+    }
+
+    fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: as above.
+        unsafe { result::memcpy_dtoh_async(to, from, self.stream.cu_stream()) }.map_err(failed("downloading"))?;
+        self.synchronize()
+    }
+
+    fn fill(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bind()?;
+        // SAFETY: the bytes lie in one buffer.
+        unsafe { result::memset_d8_async(to, byte, bytes, self.stream.cu_stream()) }.map_err(failed("filling"))
+    }
+
+    fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+        let Some(Function(function)) = self.functions.get(launch.kernel) else {
+            return Err(DeviceError::UnknownKernel(launch.kernel.to_owned()));
+        };
+        self.bind()?;
+        if launch.shared_bytes > DEFAULT_SHARED_BYTES {
+            let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            // SAFETY: a function of a loaded module.
+            unsafe { result::function::set_function_attribute(*function, attribute, launch.shared_bytes as i32) }
+                .map_err(failed(launch.kernel))?;
+        }
+        let mut pointers: Vec<*mut c_void> = arguments.iter().map(Argument::pointer).collect();
+        let start = if launch.cooperative { result::launch_cooperative_kernel } else { result::launch_kernel };
+        let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
+        // SAFETY: the driver copies the arguments before it returns; the emulator's tests check their number and sizes.
+        unsafe { start(*function, grid, block, launch.shared_bytes, self.stream.cu_stream(), &mut pointers) }
+            .map_err(failed(launch.kernel))
+    }
+
+    fn synchronize(&self) -> Result<(), DeviceError> {
+        self.stream.synchronize().map_err(failed("waiting for the GPU"))
+    }
+}

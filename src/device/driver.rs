@@ -1,0 +1,14 @@
+//! What an implementation of a device does, in bytes and addresses.
+
+use super::{Argument, DeviceError, Launch};
+
+/// Addresses are those that `allocate` returned, or inside such a buffer; [`super::Buffer`] checks lengths before it calls.
+pub trait Driver: Send + Sync {
+    fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError>;
+    fn release(&self, address: u64);
+    fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError>;
+    fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError>;
+    fn fill(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError>;
+    fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError>;
+    fn synchronize(&self) -> Result<(), DeviceError>;
+}

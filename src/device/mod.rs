@@ -1,0 +1,78 @@
+//! Device memory and launches of kernels: one interface, two implementations. [`cuda`] drives a GPU through the CUDA driver;
+//! [`emulator`] runs the source of the same kernels on the CPU and checks every access. Knows nothing of networks.
+
+mod buffer;
+pub mod cuda;
+mod driver;
+#[cfg(unix)]
+pub mod emulator;
+mod error;
+mod fault;
+mod launch;
+pub mod modules;
+
+pub use buffer::Buffer;
+pub use error::{DeviceError, Unusable};
+pub use fault::{Fault, FaultAccess, FaultKind, Place};
+pub use launch::{Argument, Launch};
+
+use bytemuck::Pod;
+use driver::Driver;
+use std::sync::Arc;
+
+/// A device that holds buffers and runs kernels. Launches and copies happen in the order in which they are asked for. Clones share the device.
+#[derive(Clone)]
+pub struct Device {
+    driver: Arc<dyn Driver>,
+}
+
+impl Device {
+    fn new(driver: impl Driver + 'static) -> Self {
+        Self { driver: Arc::new(driver) }
+    }
+
+    /// A buffer of `len` elements, whose values are unspecified until they are written. `name` stands in errors.
+    ///
+    /// # Errors
+    /// Not enough device memory.
+    pub fn allocate<T: Pod>(&self, name: &str, len: usize) -> Result<Buffer<T>, DeviceError> {
+        Buffer::new(Arc::clone(&self.driver), name, len)
+    }
+
+    /// A buffer with these values.
+    ///
+    /// # Errors
+    /// Not enough device memory, or an error of the driver.
+    pub fn upload<T: Pod>(&self, name: &str, values: &[T]) -> Result<Buffer<T>, DeviceError> {
+        let mut buffer = self.allocate(name, values.len())?;
+        buffer.upload(values)?;
+        Ok(buffer)
+    }
+
+    /// A buffer of zeros.
+    ///
+    /// # Errors
+    /// Not enough device memory, or an error of the driver.
+    pub fn zeros<T: Pod>(&self, name: &str, len: usize) -> Result<Buffer<T>, DeviceError> {
+        let mut buffer = self.allocate(name, len)?;
+        buffer.fill_bytes(0)?;
+        Ok(buffer)
+    }
+
+    /// Runs a kernel. A GPU may still be at it when this returns; the emulator has finished. What a kernel does wrong stays in
+    /// device memory, whose buffers hold plain data, so that a launch with wrong arguments is an error or wrong numbers.
+    ///
+    /// # Errors
+    /// An unknown kernel, arguments or sizes that the device refuses, a [`Fault`] found by the emulator.
+    pub fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+        self.driver.launch(launch, arguments)
+    }
+
+    /// Waits until everything asked for so far is done.
+    ///
+    /// # Errors
+    /// A launch that failed since the last call.
+    pub fn synchronize(&self) -> Result<(), DeviceError> {
+        self.driver.synchronize()
+    }
+}
