@@ -136,6 +136,16 @@ fn a_search_over_darts_makes_a_child_with_two_edges_a_node() {
 }
 
 #[test]
+fn a_run_that_is_no_search_is_not_gone_on_with_as_one() {
+    let shop = Workshop::new();
+    shop.run("train small.toml --steps 4 --out run");
+    std::fs::remove_file(shop.path("run/result.toml")).expect("a file");
+    let error = shop.refused("search darts --resume run");
+    assert!(error.contains("the run in run is no search") && error.contains("crosstalk train --resume run"), "{error}");
+    shop.run("train --resume run");
+}
+
+#[test]
 fn alphas_without_a_name_in_the_space_are_called_after_their_cell() {
     let mut space = Space::built_in("zhang64").expect("a built-in space");
     space.cells.values_mut().for_each(|cell| cell.alphas = None);

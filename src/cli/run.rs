@@ -38,7 +38,7 @@ pub struct RunArguments {
     pub from: Option<PathBuf>,
     /// Go on with a run that was stopped, on the backend and instruction set that it began with.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "data", "set", "steps", "from", "out"])]
-    resume: Option<PathBuf>,
+    pub resume: Option<PathBuf>,
     /// Run folder; it must not exist. `runs/NAME` unless given, then `runs/NAME-2` ...
     #[arg(long)]
     out: Option<PathBuf>,

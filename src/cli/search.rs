@@ -2,7 +2,9 @@
 
 use super::run::RunArguments;
 use super::train::configuration;
-use crate::train::config;
+use crate::backend::cpu::Cpu;
+use crate::train::{Run, config};
+use anyhow::ensure;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
@@ -21,5 +23,9 @@ enum Method {
 
 pub fn run(arguments: SearchArguments) -> anyhow::Result<ExitCode> {
     let Method::Darts(arguments) = arguments.method;
+    if let Some(folder) = &arguments.resume {
+        let (searches, name) = (Run::<Cpu>::config(folder)?.is_search(), folder.display());
+        ensure!(searches, "the run in {name} is no search; go on with it by `crosstalk train --resume {name}`");
+    }
     arguments.run(|arguments| configuration(arguments, config::load_search, config::search_from_text))
 }

@@ -48,8 +48,11 @@ pub enum TableError {
     Duplicate { path: PathBuf, child: String, within: String, first: String, second: String },
     #[error("{} holds {runs} stand-alone runs, which give the noise ceiling; leave out --second-truth", path.display())]
     SecondOfSeveral { path: PathBuf, runs: usize },
-    #[error("none of the joined children is in {}; give --second-truth a table that has them", path.display())]
-    NothingMeasuredAgain { path: PathBuf },
+    #[error(
+        "{} has {count} of the joined children, too few for a noise ceiling; give --second-truth a table that has more of them",
+        path.display()
+    )]
+    FewMeasuredAgain { path: PathBuf, count: usize },
     #[error("{} has results under the regimes {found}; choose one with {option}", path.display())]
     WhichNorm { path: PathBuf, found: String, option: &'static str },
     #[error("{} has no results under `{norm}`; its regimes are {found}", path.display())]

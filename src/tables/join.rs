@@ -70,8 +70,8 @@ impl Truth {
         };
         let complete: Vec<Vec<f64>> = children.iter().filter_map(of_child).collect();
         match &self.second {
-            Some(second) if complete.is_empty() => {
-                return Err(TableError::NothingMeasuredAgain { path: second.path.clone() });
+            Some(second) if complete.len() < 2 => {
+                return Err(TableError::FewMeasuredAgain { path: second.path.clone(), count: complete.len() });
             }
             _ => {}
         }

@@ -39,8 +39,8 @@ pub enum TrainError {
     #[error("{}: {problem}", path.display())]
     Batches { path: PathBuf, problem: String },
     #[error(
-        "step {step}: the loss of {trained} (replica {replica}) is {loss}; lower optimizer.learning_rate or set \
-         optimizer.clip_norm. Everything recorded before this step is kept"
+        "step {step}: the loss of {trained} (replica {replica}) is {loss}; lower optimizer.learning_rate (in a search, \
+         architecture.learning_rate too) or set optimizer.clip_norm. Everything recorded before this step is kept"
     )]
     Loss { step: u64, trained: String, replica: u32, loss: f64 },
     #[error(

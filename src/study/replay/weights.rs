@@ -16,7 +16,9 @@ pub fn add_tensors(comparison: &mut Comparison, network: &Network, found: Tensor
     for difference in result.differences {
         let counts = difference.name.ends_with(COUNTER) && difference.largest_difference > 0.0;
         let size = if counts { f64::INFINITY } else { difference.relative_error };
-        rows.push((difference.name, size, format!("the largest difference is {:.1e}", difference.largest_difference)));
+        let [relative, absolute] = [difference.relative_error, difference.largest_difference];
+        let detail = format!("the largest difference is {absolute:.1e}, the relative error {relative:.1e}");
+        rows.push((difference.name, size, detail));
     }
     for (name, found, expected) in result.other_shape {
         rows.push((name, f64::INFINITY, format!("shape {found:?} here, {expected:?} in the trace")));
