@@ -10,11 +10,13 @@ mod error;
 mod fault;
 mod launch;
 pub mod modules;
+mod pointer;
 
 pub use buffer::Buffer;
 pub use error::{DeviceError, Unusable};
 pub use fault::{Fault, FaultAccess, FaultKind, Place};
 pub use launch::{Argument, Launch};
+pub use pointer::Pointer;
 
 use bytemuck::Pod;
 use driver::Driver;

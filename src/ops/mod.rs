@@ -3,6 +3,7 @@
 pub mod adam;
 pub mod convolution;
 mod cost;
+pub mod cuda;
 mod dense;
 pub mod depthwise;
 pub mod factorized_reduce;

@@ -1,4 +1,5 @@
 //! Dense convolution.
 
 pub mod cpu;
+pub mod cuda;
 pub mod reference;

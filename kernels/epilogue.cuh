@@ -1,0 +1,257 @@
+// How stages write: their output with its statistics, and the gradients of their inputs with the sums that the producers' normalizations
+// need. Both begin with a tile of f32 sums in shared memory, [pixel][TILE<columns>].
+#pragma once
+#include "input.cuh"
+
+// Distance of pixels in a tile of sums: odd, so that a column's numbers lie in different banks.
+template <unsigned COLUMNS> constexpr unsigned TILE = COLUMNS + 1;
+
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
+    return value;
+}
+
+__device__ __forceinline__ double warp_sum(double value) {
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
+    return value;
+}
+
+// Count, mean and sum of squared deviations, merged by the formula of Chan, Golub and LeVeque (1979).
+struct Moments {
+    double count, mean, m2;
+
+    __device__ __forceinline__ void merge(const Moments& other) {
+        const double total = count + other.count;
+        if (total == 0.0) return;
+        const double delta = other.mean - mean, share = other.count / total;
+        mean += delta * share;
+        m2 += other.m2 + delta * delta * count * share;
+        count = total;
+    }
+};
+
+// Mean and M2 of `columns` columns of a tile, the first of which is channel `channel`, into part `blockIdx.x` of the stage.
+__device__ inline void write_moments(const Stage& stage, const Tile& tile, const float* sums, unsigned distance, unsigned channel, unsigned columns) {
+    const unsigned lane = threadIdx.x % 32, pixels = tile.pixels();
+    const float count = tile.count();
+    float* part = stage.moments + size_t(blockIdx.x) * 2 * stage.out_channels + channel;
+    for (unsigned column = threadIdx.x / 32; column < columns; column += WARPS) {
+        float sum = 0.0f;
+        for (unsigned p = lane; p < pixels; p += 32)
+            if (tile.holds(tile.pixel(p))) sum += sums[p * distance + column];
+        const float mean = warp_sum(sum) / count;
+        float squares = 0.0f;
+        for (unsigned p = lane; p < pixels; p += 32) {
+            if (!tile.holds(tile.pixel(p))) continue;
+            const float deviation = sums[p * distance + column] - mean;
+            squares = fmaf(deviation, deviation, squares);
+        }
+        squares = warp_sum(squares);
+        if (lane == 0) {
+            part[column] = mean;
+            part[stage.out_channels + column] = squares;
+        }
+    }
+}
+
+// The rows of a normalization from mean and variance.
+__device__ inline void write_normalization(const Stage& stage, unsigned channel, double mean, double variance) {
+    const double rstd = 1.0 / sqrt(variance + double(stage.epsilon));
+    const unsigned channels = stage.out_channels;
+    float* rows = stage.normalization + channel;
+    rows[MEAN * channels] = float(mean);
+    rows[SCALE * channels] = float(stage.scale ? rstd * double(stage.scale[channel]) : rstd);
+    rows[SHIFT * channels] = stage.shift ? stage.shift[channel] : 0.0f;
+    rows[RSTD * channels] = float(rstd);
+    rows[M1 * channels] = 0.0f;
+    rows[M2 * channels] = 0.0f;
+    stage.statistics[channel] = mean;
+    stage.statistics[channels + channel] = variance;
+}
+
+// By the last block of a stage: adds the parts' moments, a warp a channel.
+__device__ inline void finish_moments(const Stage& stage) {
+    const unsigned lane = threadIdx.x % 32, channels = stage.out_channels;
+    for (unsigned channel = threadIdx.x / 32; channel < channels; channel += WARPS) {
+        Moments total = {0.0, 0.0, 0.0};
+        for (unsigned part = lane; part < gridDim.x; part += 32) {
+            const float* at = stage.moments + size_t(part) * 2 * channels + channel;
+            total.merge({double(Tile(stage.to, part).count()), at[0], at[channels]});
+        }
+#pragma unroll
+        for (int offset = 16; offset > 0; offset /= 2) {
+            Moments other;
+            other.count = __shfl_down_sync(~0u, total.count, offset);
+            other.mean = __shfl_down_sync(~0u, total.mean, offset);
+            other.m2 = __shfl_down_sync(~0u, total.m2, offset);
+            total.merge(other);
+        }
+        if (lane == 0) write_normalization(stage, channel, total.mean, total.m2 / total.count);
+    }
+}
+
+// Stores `columns` columns of a tile as channels `channel` and on of the output; `sums` has been written by all threads and is rounded.
+// Block x is the tile. The last block finishes the statistics.
+template <class T> __device__ void write_output(const Stage& stage, const Tile& tile, float* sums, unsigned distance, unsigned channel, unsigned columns, unsigned& shared_flag) {
+    __syncthreads();
+    const unsigned groups = columns / 8;
+    for (unsigned i = threadIdx.x; i < tile.pixels() * groups; i += THREADS) {
+        const unsigned p = i / groups, group = i % groups;
+        const Pixel at = tile.pixel(p);
+        if (!tile.holds(at)) continue;
+        float* from = sums + p * distance + group * 8;
+        float values[8];
+#pragma unroll
+        for (int j = 0; j < 8; j++) values[j] = from[j] = rounded<T>(from[j]);
+        store8(static_cast<T*>(stage.output) + place(stage.to, at) * stage.out_channels + channel + group * 8, values);
+    }
+    if (!stage.moments) return;
+    __syncthreads();
+    write_moments(stage, tile, sums, distance, channel, columns);
+    if (is_last_block(stage.counter, shared_flag)) finish_moments(stage);
+}
+
+// By the last block of a stage: adds the parts' sums of every source that the stage finishes, a warp a channel.
+__device__ inline void finish_sums(const Stage& stage) {
+    const unsigned lane = threadIdx.x % 32;
+    const double count = double(stage.from.images) * stage.from.height * stage.from.width;
+    for (unsigned s = 0; s < stage.source_count; s++) {
+        const Source& source = stage.sources[s];
+        if (!source.sums) continue;
+        const unsigned channels = source.channels;
+        for (unsigned channel = threadIdx.x / 32; channel < channels; channel += WARPS) {
+            double dz = 0.0, dz_xhat = 0.0;
+            for (unsigned part = lane; part < gridDim.x; part += 32) {
+                const float* at = source.sums + size_t(part) * 2 * channels + channel;
+                dz += at[0];
+                dz_xhat += at[channels];
+            }
+            dz = warp_sum(dz);
+            dz_xhat = warp_sum(dz_xhat);
+            if (lane != 0) continue;
+            source.normalization[M1 * channels + channel] = float(dz / count);
+            source.normalization[M2 * channels + channel] = float(dz_xhat / count);
+            if (source.scale_gradient) source.scale_gradient[channel] = float(dz_xhat);
+            if (source.shift_gradient) source.shift_gradient[channel] = float(dz);
+        }
+    }
+}
+
+__device__ __forceinline__ bool finishes_sums(const Stage& stage) {
+    bool any = false;
+    for (unsigned s = 0; s < stage.source_count; s++) any |= stage.sources[s].sums != nullptr;
+    return any;
+}
+
+// Room of `write_input_gradient` in shared memory: of every warp, sums of up to 64 channels.
+struct GradientSums {
+    float of_warps[WARPS][2][64];
+    unsigned flag;
+};
+
+// The running sums of a thread that writes eight channels of a source's gradient, pixel after pixel.
+struct GradientWriter {
+    const Source* source;
+    unsigned channel;
+    bool relu;
+    Normalizer normalizer;
+    float rstd[8], dz_sum[8] = {}, xhat_sum[8] = {};
+
+    __device__ __forceinline__ GradientWriter(const Source& source, unsigned channel, bool relu)
+        : source(&source), channel(channel), relu(relu), normalizer(source, channel) {
+        if (source.sums) load8(rstd, source.normalization + RSTD * source.channels + channel);
+    }
+
+    // Takes `du`, the gradient of the normalized input after ReLU, to the source's gradient at a pixel of the map.
+    template <class T> __device__ __forceinline__ void write(size_t pixel, float (&du)[8]) {
+        const size_t at = pixel * source->channels + channel;
+        float y[8];
+        if (relu || source->sums) load8(y, static_cast<const T*>(source->values) + at);
+        if (relu) {
+            float z[8];
+#pragma unroll
+            for (int i = 0; i < 8; i++) z[i] = y[i];
+            normalizer.apply(z);
+#pragma unroll
+            for (int i = 0; i < 8; i++) du[i] = z[i] > 0.0f ? du[i] : 0.0f;
+        }
+        T* to = static_cast<T*>(source->gradient) + at;
+        if (source->flags & ACCUMULATE) {
+            float before[8];
+            load8(before, to);
+#pragma unroll
+            for (int i = 0; i < 8; i++) du[i] = before[i] + du[i];
+        }
+        round8<T>(du);
+        store8(to, du);
+        if (source->sums) {
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                dz_sum[i] += du[i];
+                xhat_sum[i] = fmaf(du[i], (y[i] - normalizer.mean[i]) * rstd[i], xhat_sum[i]);
+            }
+        }
+    }
+};
+
+// A power of two that is at least `groups` (at most 8).
+__device__ __forceinline__ unsigned power_of_two(unsigned groups) { return groups > 4 ? 8 : groups > 2 ? 4 : groups; }
+
+// Takes eight channels' sums of all threads to part `blockIdx.x`: thread t has group t % `stride` of `groups` groups of eight channels that
+// begin at channel `first` of the stage's input; `sums` and `xhat_sums` are its own. All threads take part.
+__device__ inline void write_gradient_sums(const Stage& stage, GradientSums& shared, const float (&dz)[8], const float (&dz_xhat)[8], unsigned first, unsigned groups, unsigned stride) {
+    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = lane % stride;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        float a = dz[i], b = dz_xhat[i];
+        for (unsigned offset = 16; offset >= stride; offset /= 2) {
+            a += __shfl_xor_sync(~0u, a, offset);
+            b += __shfl_xor_sync(~0u, b, offset);
+        }
+        if (lane < stride) {
+            shared.of_warps[warp][0][group * 8 + i] = a;
+            shared.of_warps[warp][1][group * 8 + i] = b;
+        }
+    }
+    __syncthreads();
+    for (unsigned column = threadIdx.x; column < groups * 8; column += THREADS) {
+        const SourcePlace at = find_source(stage, first + column);
+        if (!at.source || !at.source->sums) continue;
+        float a = 0.0f, b = 0.0f;
+        for (unsigned w = 0; w < WARPS; w++) {
+            a += shared.of_warps[w][0][column];
+            b += shared.of_warps[w][1][column];
+        }
+        float* part = at.source->sums + size_t(blockIdx.x) * 2 * at.source->channels + at.channel;
+        part[0] = a;
+        part[at.source->channels] = b;
+    }
+    __syncthreads();
+}
+
+// Takes a tile of `columns` <= 64 columns of du (whole pixels of the input, channels from `first`) to the gradients of the sources, and
+// their sums to part `blockIdx.x`. The last block finishes the sums. `sums` has been written by all threads.
+template <class T> __device__ void write_input_gradient(const Stage& stage, const Tile& tile, const float* sums, unsigned distance, unsigned first, unsigned columns, GradientSums& shared) {
+    __syncthreads();
+    const unsigned groups = columns / 8, stride = power_of_two(groups), group = threadIdx.x % stride;
+    const SourcePlace at = group < groups ? find_source(stage, first + group * 8) : SourcePlace{nullptr, 0};
+    float dz[8] = {}, dz_xhat[8] = {};
+    if (at.source && at.source->gradient) {
+        GradientWriter writer(*at.source, at.channel, stage.relu);
+        for (unsigned p = threadIdx.x / stride; p < tile.pixels(); p += THREADS / stride) {
+            const Pixel pixel = tile.pixel(p);
+            if (!tile.holds(pixel)) continue;
+            float du[8];
+#pragma unroll
+            for (int i = 0; i < 8; i++) du[i] = sums[p * distance + group * 8 + i];
+            writer.write<T>(place(stage.from, pixel), du);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) dz[i] = writer.dz_sum[i], dz_xhat[i] = writer.xhat_sum[i];
+    }
+    if (!finishes_sums(stage)) return;
+    write_gradient_sums(stage, shared, dz, dz_xhat, first, groups, stride);
+    if (is_last_block(stage.counter, shared.flag)) finish_sums(stage);
+}

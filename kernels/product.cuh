@@ -1,0 +1,162 @@
+// Products of small matrices in shared memory, summed in f32: bf16 by tensor cores (mma.sync m16n8k16), f32 by fused multiply-adds.
+//
+// A `Product` is 128 x COLUMNS sums, spread over the 256 threads of a block; it adds 128 x 16 times 16 x COLUMNS. Of the left matrix a
+// thread names its rows, 16 numbers each, wherever they lie; the right one is right[k][RIGHT<T, COLUMNS>].
+//
+// A `TapProduct` is, for each of up to nine taps, 16 x COLUMNS sums over 128 pixels: the gradient of a slice of weights.
+#pragma once
+#include "input.cuh"
+#include "ptx.cuh"
+
+template <class T, unsigned COLUMNS> constexpr unsigned RIGHT = COLUMNS + 16 / sizeof(T);
+constexpr unsigned TAPS = 9;
+
+template <class T, unsigned COLUMNS> struct Product;
+
+// Warp w holds rows 16 w to 16 w + 15; each thread gives the address of one of them.
+template <unsigned COLUMNS> struct Product<bf16, COLUMNS> {
+    static constexpr unsigned ROWS = 1;
+    float sums[COLUMNS / 8][4] = {};
+
+    static __device__ __forceinline__ unsigned row(unsigned) { return threadIdx.x / 32 * 16 + threadIdx.x % 16; }
+
+    __device__ __forceinline__ void add(const bf16* const (&left)[ROWS], const bf16* right) {
+        const unsigned lane = threadIdx.x % 32;
+        uint32_t a[4];
+        load_matrices<false>(a, left[0] + lane / 16 * 8);
+#pragma unroll
+        for (unsigned column = 0; column < COLUMNS; column += 16) {
+            uint32_t b[4];
+            load_matrices<true>(b, right + lane % 16 * RIGHT<bf16, COLUMNS> + column + lane / 16 * 8);
+            mma_bf16(sums[column / 8], a, {b[0], b[1]});
+            mma_bf16(sums[column / 8 + 1], a, {b[2], b[3]});
+        }
+    }
+
+    // use(row, column, sum) for every sum of this thread.
+    template <class Use> __device__ __forceinline__ void each(Use use) const {
+        const unsigned lane = threadIdx.x % 32, first = threadIdx.x / 32 * 16 + lane / 4;
+#pragma unroll
+        for (unsigned block = 0; block < COLUMNS / 8; block++)
+#pragma unroll
+            for (unsigned i = 0; i < 4; i++) use(first + i / 2 * 8, block * 8 + lane % 4 * 2 + i % 2, sums[block][i]);
+    }
+};
+
+// A thread holds ROWS rows of eight columns.
+template <unsigned COLUMNS> struct Product<float, COLUMNS> {
+    static constexpr unsigned DISTANCE = THREADS / (COLUMNS / 8), ROWS = TILE_PIXELS / DISTANCE;
+    float sums[ROWS][8] = {};
+
+    static __device__ __forceinline__ unsigned row(unsigned i) { return threadIdx.x % DISTANCE + i * DISTANCE; }
+
+    __device__ __forceinline__ void add(const float* const (&left)[ROWS], const float* right) {
+        const unsigned column = threadIdx.x / DISTANCE * 8;
+#pragma unroll
+        for (unsigned k = 0; k < CHANNELS; k++) {
+            float b[8];
+            load8(b, right + k * RIGHT<float, COLUMNS> + column);
+#pragma unroll
+            for (unsigned r = 0; r < ROWS; r++) {
+                const float a = left[r][k];
+#pragma unroll
+                for (unsigned i = 0; i < 8; i++) sums[r][i] = fmaf(a, b[i], sums[r][i]);
+            }
+        }
+    }
+
+    template <class Use> __device__ __forceinline__ void each(Use use) const {
+        const unsigned column = threadIdx.x / DISTANCE * 8;
+#pragma unroll
+        for (unsigned r = 0; r < ROWS; r++)
+#pragma unroll
+            for (unsigned i = 0; i < 8; i++) use(row(r), column + i, sums[r][i]);
+    }
+};
+
+template <class T, unsigned COLUMNS> struct TapProduct;
+
+// Warp w holds the blocks w, w + 8, ... of 16 x 8 sums, tap by tap.
+template <unsigned COLUMNS> struct TapProduct<bf16, COLUMNS> {
+    static constexpr unsigned WIDE = COLUMNS / 8, BLOCKS = (TAPS * WIDE + WARPS - 1) / WARPS;
+    float sums[BLOCKS][4] = {};
+
+    // left(pixel, tap): the 16 numbers that stand against row `pixel` of right[pixel][RIGHT<T, COLUMNS>].
+    template <class Left> __device__ __forceinline__ void add(unsigned taps, Left left, const bf16* right) {
+        const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+        for (unsigned pixel = 0; pixel < TILE_PIXELS; pixel += 16) {
+#pragma unroll
+            for (unsigned i = 0; i < BLOCKS; i++) {
+                const unsigned block = warp + i * WARPS, tap = block / WIDE;
+                if (tap >= taps) break;
+                uint32_t a[4], b[4];
+                load_matrices<true>(a, left(pixel + lane / 16 * 8 + lane % 8, tap) + lane / 8 % 2 * 8);
+                // Two matrices are wanted; the others repeat them.
+                load_matrices<true>(b, right + (pixel + lane % 16) * RIGHT<bf16, COLUMNS> + block % WIDE * 8);
+                mma_bf16(sums[i], a, {b[0], b[1]});
+            }
+        }
+    }
+
+    // use(tap, row, column, sum)
+    template <class Use> __device__ __forceinline__ void each(unsigned taps, Use use) const {
+        const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+#pragma unroll
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            const unsigned block = warp + i * WARPS, tap = block / WIDE;
+            if (tap >= taps) break;
+#pragma unroll
+            for (unsigned j = 0; j < 4; j++) use(tap, lane / 4 + j / 2 * 8, block % WIDE * 8 + lane % 4 * 2 + j % 2, sums[i][j]);
+        }
+    }
+};
+
+// A thread holds one row of COLUMNS / 16 columns, of every tap.
+template <unsigned COLUMNS> struct TapProduct<float, COLUMNS> {
+    static constexpr unsigned WIDE = COLUMNS / 16;
+    float sums[TAPS][WIDE] = {};
+
+    template <class Left> __device__ __forceinline__ void add(unsigned taps, Left left, const float* right) {
+        const unsigned row = threadIdx.x / 16, column = threadIdx.x % 16 * WIDE;
+        for (unsigned pixel = 0; pixel < TILE_PIXELS; pixel++) {
+            float b[WIDE];
+#pragma unroll
+            for (unsigned i = 0; i < WIDE; i++) b[i] = right[pixel * RIGHT<float, COLUMNS> + column + i];
+#pragma unroll
+            for (unsigned tap = 0; tap < TAPS; tap++) {
+                if (tap >= taps) break;
+                const float a = left(pixel, tap)[row];
+#pragma unroll
+                for (unsigned i = 0; i < WIDE; i++) sums[tap][i] = fmaf(a, b[i], sums[tap][i]);
+            }
+        }
+    }
+
+    template <class Use> __device__ __forceinline__ void each(unsigned taps, Use use) const {
+        const unsigned row = threadIdx.x / 16, column = threadIdx.x % 16 * WIDE;
+#pragma unroll
+        for (unsigned tap = 0; tap < TAPS; tap++) {
+            if (tap >= taps) break;
+#pragma unroll
+            for (unsigned i = 0; i < WIDE; i++) use(tap, row, column + i, sums[tap][i]);
+        }
+    }
+};
+
+// right[pixel of the tile][RIGHT<T, COLUMNS>], 128 of them: the gradient of the stage's raw output, channels from `column`; zero where there is
+// no pixel or channel.
+template <class T, unsigned COLUMNS> __device__ void fill_gradient_rows(T* right, const Stage& stage, const Tile& tile, unsigned column) {
+    constexpr unsigned GROUPS = COLUMNS / 8;
+    const unsigned group = threadIdx.x % GROUPS * 8, channel = column + group;
+    const bool present = channel < stage.out_channels;
+    const OutputGradient gradient(stage, present ? channel : 0);
+    for (unsigned p = threadIdx.x / GROUPS; p < TILE_PIXELS; p += THREADS / GROUPS) {
+        float values[8] = {};
+        const Pixel at = tile.pixel(p);
+        if (present && p < tile.pixels() && tile.holds(at)) {
+            gradient.read<T>(values, stage, place(stage.to, at), channel);
+            round8<T>(values);
+        }
+        store8(right + p * RIGHT<T, COLUMNS> + group, values);
+    }
+}

@@ -1,0 +1,51 @@
+// The two types in which feature maps are stored, eight channels at a time: f32, and bf16 in which every stored number is rounded.
+#pragma once
+#include <cstdint>
+#include <cuda_bf16.h>
+
+using bf16 = __nv_bfloat16;
+
+__device__ __forceinline__ void load8(float (&out)[8], const float* from) {
+    const float4 a = *reinterpret_cast<const float4*>(from), b = *reinterpret_cast<const float4*>(from + 4);
+    out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w;
+    out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
+}
+
+__device__ __forceinline__ void load8(float (&out)[8], const bf16* from) {
+    const uint4 bits = *reinterpret_cast<const uint4*>(from);
+    const uint32_t pairs[4] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        out[2 * i] = __uint_as_float(pairs[i] << 16);
+        out[2 * i + 1] = __uint_as_float(pairs[i] & 0xffff0000u);
+    }
+}
+
+__device__ __forceinline__ void store8(float* to, const float (&values)[8]) {
+    *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+    *reinterpret_cast<float4*>(to + 4) = make_float4(values[4], values[5], values[6], values[7]);
+}
+
+// `values` have been rounded.
+__device__ __forceinline__ void store8(bf16* to, const float (&values)[8]) {
+    uint32_t pairs[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) pairs[i] = __float_as_uint(values[2 * i]) >> 16 | (__float_as_uint(values[2 * i + 1]) & 0xffff0000u);
+    *reinterpret_cast<uint4*>(to) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+}
+
+// To the nearest number of the type, ties to even.
+template <class T> __device__ __forceinline__ float rounded(float value) { return value; }
+template <> __device__ __forceinline__ float rounded<bf16>(float value) { return __bfloat162float(__float2bfloat16_rn(value)); }
+
+template <class T> __device__ __forceinline__ void round8(float (&values)[8]) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) values[i] = rounded<T>(values[i]);
+}
+
+template <class T> __device__ __forceinline__ float load1(const T* from);
+template <> __device__ __forceinline__ float load1<float>(const float* from) { return *from; }
+template <> __device__ __forceinline__ float load1<bf16>(const bf16* from) { return __bfloat162float(*from); }
+template <class T> __device__ __forceinline__ void store1(T* to, float value);
+template <> __device__ __forceinline__ void store1<float>(float* to, float value) { *to = value; }
+template <> __device__ __forceinline__ void store1<bf16>(bf16* to, float value) { *to = __float2bfloat16_rn(value); }

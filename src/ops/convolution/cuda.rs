@@ -1,0 +1,89 @@
+//! Launches of dense convolutions and of the factorized reduction: kernels/convolution.cu.
+
+use crate::ops::cuda::{
+    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, TILE_PIXELS, WEIGHT_TILES, right_bytes,
+    slice_bytes, sums_bytes,
+};
+
+/// Taps whose weights are in shared memory together.
+const TAPS: u32 = 9;
+
+/// `WindowPlaces`, to a multiple of 16.
+const WINDOW_PLACES_BYTES: u32 = ((TILE_PIXELS + TAPS) * 4).next_multiple_of(16);
+
+pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let columns = Columns::of(geometry.out_channels);
+    let slice = slice_bytes(storage, geometry.pixels_under_windows());
+    StageLaunch {
+        kernel: columns.variant(
+            storage,
+            [
+                ["convolution_forward_f32_16", "convolution_forward_f32_32", "convolution_forward_f32_64"],
+                ["convolution_forward_bf16_16", "convolution_forward_bf16_32", "convolution_forward_bf16_64"],
+            ],
+        ),
+        parts: geometry.to.tiles(),
+        columns: geometry.out_channels.div_ceil(columns.count()),
+        shared_bytes: 16 + (slice + weights_bytes(geometry, storage, columns)).max(sums_bytes(columns)),
+    }
+}
+
+pub fn input_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let columns = Columns::of(geometry.in_channels);
+    let slice = slice_bytes(storage, geometry.pixels_above());
+    StageLaunch {
+        kernel: columns.variant(
+            storage,
+            [
+                [
+                    "convolution_input_gradient_f32_16",
+                    "convolution_input_gradient_f32_32",
+                    "convolution_input_gradient_f32_64",
+                ],
+                [
+                    "convolution_input_gradient_bf16_16",
+                    "convolution_input_gradient_bf16_32",
+                    "convolution_input_gradient_bf16_64",
+                ],
+            ],
+        ),
+        parts: geometry.from.tiles(),
+        columns: geometry.in_channels.div_ceil(columns.count()),
+        shared_bytes: GRADIENT_SUMS_BYTES
+            + CHANNELS * storage.bytes()
+            + (slice + weights_bytes(geometry, storage, columns)).max(sums_bytes(columns)),
+    }
+}
+
+/// Its parts are chunks of [`WEIGHT_TILES`] tiles.
+pub fn weight_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let columns = Columns::of(geometry.out_channels);
+    let groups = geometry.out_channels.div_ceil(columns.count()) * geometry.in_channels.div_ceil(CHANNELS);
+    StageLaunch {
+        kernel: columns.variant(
+            storage,
+            [
+                [
+                    "convolution_weight_gradient_f32_16",
+                    "convolution_weight_gradient_f32_32",
+                    "convolution_weight_gradient_f32_64",
+                ],
+                [
+                    "convolution_weight_gradient_bf16_16",
+                    "convolution_weight_gradient_bf16_32",
+                    "convolution_weight_gradient_bf16_64",
+                ],
+            ],
+        ),
+        parts: geometry.to.tiles().div_ceil(WEIGHT_TILES),
+        columns: groups * geometry.window.taps.div_ceil(TAPS),
+        shared_bytes: WINDOW_PLACES_BYTES
+            + right_bytes(storage, columns, TILE_PIXELS)
+            + slice_bytes(storage, geometry.pixels_under_windows()),
+    }
+}
+
+/// A slice of the weights of the taps that are there together.
+fn weights_bytes(geometry: &Geometry, storage: Storage, columns: Columns) -> u32 {
+    right_bytes(storage, columns, geometry.window.taps.min(TAPS) * CHANNELS)
+}

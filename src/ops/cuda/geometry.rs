@@ -1,0 +1,120 @@
+//! How a stage's pixels are cut into tiles: functions of its shape and of the lane's images alone.
+
+use super::DeviceWindow;
+use crate::ops::{Operation, Window};
+use crate::tensor::{Shape, padded_channels};
+use bytemuck::{Pod, Zeroable};
+
+/// Pixels of a tile at most.
+pub(in crate::ops) const TILE_PIXELS: u32 = 128;
+
+/// A map and its tiles: `rows` x `columns` pixels of one image, or `together` whole images.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Tiling {
+    pub images: u32,
+    pub height: u32,
+    pub width: u32,
+    pub together: u32,
+    pub rows: u32,
+    pub columns: u32,
+}
+
+// kernels/stage.cuh asserts the same.
+const _: () = assert!(size_of::<Tiling>() == 24);
+
+impl Tiling {
+    /// Of maps of this height and width.
+    pub fn new(images: usize, shape: Shape) -> Self {
+        let [images, height, width] = [images, shape.height, shape.width].map(|extent| extent as u32);
+        let columns = width.min(TILE_PIXELS);
+        let rows = (TILE_PIXELS / columns).min(height);
+        let together = if rows == height && columns == width { TILE_PIXELS / (rows * columns) } else { 1 };
+        Self { images, height, width, together, rows, columns }
+    }
+
+    /// Tiles of all images.
+    pub fn tiles(&self) -> u32 {
+        self.images.div_ceil(self.together) * self.height.div_ceil(self.rows) * self.width.div_ceil(self.columns)
+    }
+}
+
+/// The shapes of a stage as its kernels see them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    pub from: Tiling,
+    pub to: Tiling,
+    pub window: DeviceWindow,
+    /// Stored channels.
+    pub in_channels: u32,
+    pub out_channels: u32,
+}
+
+impl Geometry {
+    /// Of an operation that reads `in_channels` stored channels.
+    pub fn of_operation(operation: &Operation, images: usize, in_channels: usize) -> Self {
+        let window = match operation {
+            Operation::Convolution(op) => device_window(&op.window),
+            Operation::DepthwiseSeparable(op) => device_window(&op.window),
+            Operation::Pool(op) => device_window(&op.window),
+            Operation::FactorizedReduce(_) => {
+                DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal: 1 }
+            }
+        };
+        let out_channels = match operation {
+            // A pool keeps the padding of its segments.
+            Operation::Pool(_) => in_channels,
+            _ => padded_channels(operation.output().channels),
+        };
+        Self {
+            from: Tiling::new(images, operation.input()),
+            to: Tiling::new(images, operation.output()),
+            window,
+            in_channels: in_channels as u32,
+            out_channels: out_channels as u32,
+        }
+    }
+
+    /// Of a stage that works pixel by pixel.
+    pub fn of_pixels(shape: Shape, images: usize, channels: usize) -> Self {
+        let tiling = Tiling::new(images, shape);
+        let window = device_window(&Window::same(1, 1, 1));
+        Self { from: tiling, to: tiling, window, in_channels: channels as u32, out_channels: channels as u32 }
+    }
+
+    /// Pixels of the input under the windows of a tile (`under_windows` of kernels/tile.cuh).
+    pub(in crate::ops) fn pixels_under_windows(&self) -> u32 {
+        let Self { to, window, .. } = self;
+        let span = if window.diagonal == 1 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
+        to.together * ((to.rows - 1) * window.stride + span) * ((to.columns - 1) * window.stride + span)
+    }
+
+    /// Pixels of the output whose windows hold a tile of the input (`above_pixels` there).
+    pub(in crate::ops) fn pixels_above(&self) -> u32 {
+        let Self { from, window, .. } = self;
+        let span = if window.diagonal == 1 { 1 } else { (window.kernel - 1) * window.dilation };
+        let more = if window.stride == 1 { 1 } else { 2 };
+        let extent = |pixels: u32| (pixels - 1 + span) / window.stride + more;
+        from.together * extent(from.rows) * extent(from.columns)
+    }
+}
+
+fn device_window(window: &Window) -> DeviceWindow {
+    let [kernel, stride, dilation, padding, taps] =
+        [window.kernel, window.stride, window.dilation, window.padding, window.taps()].map(|extent| extent as u32);
+    DeviceWindow { kernel, stride, dilation, padding, taps, diagonal: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_hold_at_most_128_pixels_and_cover_every_image() {
+        for (height, width, images, tiles) in [(32, 32, 3, 24), (8, 8, 3, 2), (16, 16, 1, 2), (7, 5, 7, 3), (3, 200, 1, 6)] {
+            let tiling = Tiling::new(images, Shape::new(height, width, 8));
+            assert!(tiling.together * tiling.rows * tiling.columns <= TILE_PIXELS, "{tiling:?}");
+            assert_eq!(tiling.tiles(), tiles, "{tiling:?}");
+        }
+    }
+}

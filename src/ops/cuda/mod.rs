@@ -1,0 +1,14 @@
+//! What the launches of all stages share: the structures that their kernels read (kernels/stage.cuh), tiles, and sizes of shared memory.
+
+mod geometry;
+mod launch;
+mod stage;
+
+pub use geometry::{Geometry, Tiling};
+pub use launch::{Columns, StageLaunch, Storage};
+pub use stage::{DeviceWindow, Source, SourceFlags, Stage};
+
+pub(in crate::ops) use geometry::TILE_PIXELS;
+pub(in crate::ops) use launch::{
+    CHANNELS, GRADIENT_SUMS_BYTES, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes,
+};
