@@ -1,9 +1,9 @@
-//! Dense convolution with vector instructions: a `DenseConvolution` whose taps have all output channels.
+//! Dense convolution with vector instructions: a `Winograd` where it is of that kind, or a `DenseConvolution` whose taps have all output channels.
 //!
 //! Weights and their gradients: `[ky][kx][ci][co]`, stored channels, padding zero.
 
 use crate::ops::Convolution;
-use crate::ops::dense::{DenseConvolution, WindowTap};
+use crate::ops::dense::{DenseConvolution, Winograd, WindowTap};
 use crate::ops::input::{Input, Moments, OutputGradient, SegmentGradient};
 use crate::simd::{Level, Scratch};
 
@@ -35,6 +35,9 @@ pub fn forward(
     moments: Option<&mut Moments>,
     scratch: &mut Scratch,
 ) {
+    if let Some(winograd) = Winograd::of(operation, input.channels()) {
+        return winograd.forward(level, input, images, weights, output, moments, scratch);
+    }
     let weights = weights.chunks_exact(operation.matrix(weights));
     operation.dense().forward(level, input, images, weights, output, moments, scratch);
 }
@@ -63,6 +66,10 @@ pub fn backward(
     weight_gradient: &mut [f32],
     scratch: &mut Scratch,
 ) {
+    if let Some(winograd) = Winograd::of(operation, input.channels()) {
+        let gradients = segment_gradients;
+        return winograd.backward(level, input, images, prepared, output_gradient, gradients, weight_gradient, scratch);
+    }
     let matrix = operation.matrix(weight_gradient);
     let mut gradients: Vec<&mut [f32]> = weight_gradient.chunks_exact_mut(matrix).collect();
     let dense = operation.dense();

@@ -1,8 +1,8 @@
 //! Convolutions whose taps need not have all output channels.
 //!
 //! Forward: each image is normalized once into a bordered copy in scratch, then the dense product runs over strips of rows, whose statistics are taken while they
-//! are in the cache. Backward recomputes that copy; the input gradient is the same dense product over the bordered output gradient (spread by the
-//! stride) with flipped, transposed weights.
+//! are in the cache. Backward recomputes that copy; the input gradient is the same dense product over the bordered output gradient with flipped, transposed
+//! weights. At a stride, input pixels whose rows and columns leave the same remainders see the same taps (a phase): there is a product for each phase.
 //!
 //! Weights and their gradients: one `[ci][co]` a tap, stored channels, zero in padding and in the output channels that the tap does not have.
 
@@ -37,6 +37,13 @@ pub(crate) struct DenseConvolution {
     pub output: Shape,
     /// By number; those of one output channel stand side by side.
     pub taps: Vec<WindowTap>,
+}
+
+/// The input pixels whose row and column leave these remainders by the stride, and the taps that reach them.
+struct Phase<'a> {
+    row: usize,
+    column: usize,
+    taps: Vec<Tap<'a>>,
 }
 
 impl DenseConvolution {
@@ -79,8 +86,11 @@ impl DenseConvolution {
                     taps: &taps,
                     input_step: window.stride * padded.channels,
                     input_row: window.stride * padded.row(),
+                    weights_row: 0,
                     output_channels: channels,
                     output: rows,
+                    output_step: channels,
+                    output_row: row,
                     rows: strip.len(),
                     pixels: to.width,
                 });
@@ -110,6 +120,28 @@ impl DenseConvolution {
         }
     }
 
+    /// The phases of an input of `inputs` stored channels, whose taps read the bordered output gradient with the weights that `prepare_backward` made.
+    fn phases<'a>(&self, prepared: &'a [f32], inputs: usize, bordered: &Padded) -> Vec<Phase<'a>> {
+        let Window { kernel, stride, dilation, padding } = self.window;
+        // Row or column of the bordered output gradient under a tap, from that of the phase's first pixel.
+        let reached = |remainder: usize, border: usize, tap: usize| {
+            let place = border * stride + padding + remainder - dilation * tap;
+            place.is_multiple_of(stride).then_some(place / stride)
+        };
+        let matrix = inputs * bordered.channels;
+        let taps_of = |row: usize, column: usize| {
+            let taps = self.taps.iter().rev().zip(prepared.chunks(matrix)).filter_map(|(tap, weights)| {
+                let y = reached(row, bordered.top, tap.number / kernel)?;
+                let x = reached(column, bordered.left, tap.number % kernel)?;
+                let offset = y * bordered.row() + x * bordered.channels;
+                Some(Tap { offset, weights, inputs: tap.outputs.clone(), outputs: 0..inputs })
+            });
+            taps.collect()
+        };
+        let phases = (0..stride).flat_map(|row| (0..stride).map(move |column| (row, column)));
+        phases.map(|(row, column)| Phase { row, column, taps: taps_of(row, column) }).collect()
+    }
+
     /// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and the `weight_gradients` of this chunk, tap after
     /// tap, overwritten.
     ///
@@ -132,31 +164,24 @@ impl DenseConvolution {
         let channels = padded_channels(to.channels);
         let size = (from.height, from.width);
         let padded = Padded::new(size, input.channels(), window.padding);
-        let spread = Padded::transposed(&window, size, channels);
-        let (offsets, spread_offsets) = (padded.taps(&window), spread.taps(&window));
-        let matrix = padded.channels * channels;
-        let transposed = self.taps.iter().rev().zip(prepared.chunks(matrix)).map(|(tap, weights)| Tap {
-            offset: spread_offsets[window.taps() - 1 - tap.number],
-            weights,
-            inputs: tap.outputs.clone(),
-            outputs: 0..padded.channels,
-        });
-        let transposed: Vec<Tap> = transposed.collect();
+        let bordered = Padded::output_gradient(&window, size, channels);
+        let offsets = padded.taps(&window);
+        let phases = self.phases(prepared, padded.channels, &bordered);
         let strip_numbers = strip_rows(from.width) * from.width * padded.channels;
         let [copy, dy, du, coefficients] =
-            scratch.split([padded.len(1), spread.len(1), strip_numbers, OutputGradientReader::coefficients(channels)]);
+            scratch.split([padded.len(1), bordered.len(1), strip_numbers, OutputGradientReader::coefficients(channels)]);
         let reader = OutputGradientReader::new(output_gradient, channels, coefficients);
         padded.fill_border(copy, 0.0);
-        dy.fill(0.0);
+        bordered.fill_border(dy, 0.0);
         weight_gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
         if let Some(gradients) = segment_gradients.as_deref_mut() {
             clear_sums(gradients);
         }
-        let (dy_row, dy_step) = (window.stride * spread.row(), window.stride * channels);
         for image in 0..images {
             fill(level, input, image, 0..from.height, size, copy, &padded);
             let pixels = image * to.pixels();
-            reader.read(level, pixels, (to.height, to.width), &mut dy[spread.interior()..], dy_row, dy_step);
+            let interior = &mut dy[bordered.interior()..];
+            reader.read(level, pixels, (to.height, to.width), interior, bordered.row(), channels);
             for strip in strips(to.height, to.width) {
                 for (tap, gradient) in self.taps.iter().zip(weight_gradients.iter_mut()) {
                     level.run(DenseWeights {
@@ -164,11 +189,11 @@ impl DenseConvolution {
                         input_channels: padded.channels,
                         input_step: window.stride * padded.channels,
                         input_row: window.stride * padded.row(),
-                        dy: &dy[spread.interior() + strip.start * dy_row..],
+                        dy: &dy[bordered.interior() + strip.start * bordered.row()..],
                         output_channels: channels,
                         outputs: tap.stored_outputs(),
-                        dy_step,
-                        dy_row,
+                        dy_step: channels,
+                        dy_row: bordered.row(),
                         rows: strip.len(),
                         pixels: to.width,
                         gradient,
@@ -178,16 +203,24 @@ impl DenseConvolution {
             let Some(gradients) = segment_gradients.as_deref_mut() else { continue };
             let mut epilogue = Epilogue { input, gradients };
             for strip in strips(from.height, from.width) {
-                level.run(Dense {
-                    input: &dy[strip.start * spread.row()..],
-                    taps: &transposed,
-                    input_step: channels,
-                    input_row: spread.row(),
-                    output_channels: padded.channels,
-                    output: du,
-                    rows: strip.len(),
-                    pixels: from.width,
-                });
+                for phase in &phases {
+                    // The first row of the strip that is of this phase.
+                    let row = strip.start + (phase.row + window.stride - strip.start % window.stride) % window.stride;
+                    let place = (row - strip.start) * from.width + phase.column;
+                    level.run(Dense {
+                        input: &dy[row / window.stride * bordered.row()..],
+                        taps: &phase.taps,
+                        input_step: channels,
+                        input_row: bordered.row(),
+                        weights_row: 0,
+                        output_channels: padded.channels,
+                        output: du.get_mut(place * padded.channels..).unwrap_or_default(),
+                        output_step: window.stride * padded.channels,
+                        output_row: window.stride * from.width * padded.channels,
+                        rows: strip.end.saturating_sub(row).div_ceil(window.stride),
+                        pixels: from.width.saturating_sub(phase.column).div_ceil(window.stride),
+                    });
+                }
                 let start = (image * from.height + strip.start) * from.width;
                 epilogue.write(level, du, start, strip.len() * from.width);
             }

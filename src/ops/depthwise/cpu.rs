@@ -81,8 +81,11 @@ pub fn forward(
                 taps: &pointwise,
                 input_step: padded.channels,
                 input_row: 0,
+                weights_row: 0,
                 output_channels: channels,
                 output: rows,
+                output_step: channels,
+                output_row: 0,
                 rows: 1,
                 pixels: strip.len() * to.width,
             });
@@ -201,8 +204,11 @@ pub fn backward(
                 taps: &transposed,
                 input_step: channels,
                 input_row: 0,
+                weights_row: 0,
                 output_channels: padded.channels,
                 output: dh,
+                output_step: padded.channels,
+                output_row: 0,
                 rows: 1,
                 pixels,
             });
