@@ -16,11 +16,13 @@ use crate::simd::{Level, Scratch};
 use crate::tensor::{CHANNEL_MULTIPLE, Shape, padded_channels};
 use std::ops::Range;
 
-/// A tap of a window, and the output channels that it adds to.
+/// A tap of a window, or neighbours in a row, whose pixels then count as one pixel of more channels; and the output channels that they add to.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowTap {
-    /// Number in the window, in row-major order.
+    /// Number of the first in the window, in row-major order.
     pub number: usize,
+    /// How many there are, one pixel apart.
+    pub neighbours: usize,
     pub outputs: Range<usize>,
 }
 
@@ -69,7 +71,7 @@ impl DenseConvolution {
         let taps = self.taps.iter().zip(weights).map(|(tap, weights)| Tap {
             offset: offsets[tap.number],
             weights,
-            inputs: 0..padded.channels,
+            inputs: 0..tap.neighbours * padded.channels,
             outputs: tap.stored_outputs(),
         });
         let taps: Vec<Tap> = taps.collect();
@@ -101,14 +103,15 @@ impl DenseConvolution {
         }
     }
 
-    /// Transposed weights `[co][ci]`, the last tap first, as `backward` wants them; once per stage and step. As many numbers as the weights.
+    /// Transposed weights `[co][ci]` of every tap of the window, the last first, as `backward` wants them; once per stage and step. As many numbers as the weights.
     ///
     /// # Panics
     /// If `prepared` is shorter than that.
     pub fn prepare_backward<'a>(&self, weights: impl DoubleEndedIterator<Item = &'a [f32]>, prepared: &mut [f32]) {
         let outputs = padded_channels(self.output.channels);
         let mut rest = prepared;
-        for from in weights.rev() {
+        let taps = self.taps.iter().rev().zip(weights.rev());
+        for from in taps.flat_map(|(tap, weights)| weights.chunks_exact(weights.len() / tap.neighbours).rev()) {
             let inputs = from.len() / outputs;
             let (to, after) = rest.split_at_mut(from.len());
             rest = after;
@@ -130,12 +133,16 @@ impl DenseConvolution {
         };
         let matrix = inputs * bordered.channels;
         let taps_of = |row: usize, column: usize| {
-            let taps = self.taps.iter().rev().zip(prepared.chunks(matrix)).filter_map(|(tap, weights)| {
-                let y = reached(row, bordered.top, tap.number / kernel)?;
-                let x = reached(column, bordered.left, tap.number % kernel)?;
-                let offset = y * bordered.row() + x * bordered.channels;
-                Some(Tap { offset, weights, inputs: tap.outputs.clone(), outputs: 0..inputs })
-            });
+            let single =
+                self.taps.iter().flat_map(|tap| (0..tap.neighbours).map(|next| (tap.number + next, &tap.outputs)));
+            let single: Vec<(usize, &Range<usize>)> = single.collect();
+            let taps =
+                single.into_iter().rev().zip(prepared.chunks(matrix)).filter_map(|((number, outputs), weights)| {
+                    let y = reached(row, bordered.top, number / kernel)?;
+                    let x = reached(column, bordered.left, number % kernel)?;
+                    let offset = y * bordered.row() + x * bordered.channels;
+                    Some(Tap { offset, weights, inputs: outputs.clone(), outputs: 0..inputs })
+                });
             taps.collect()
         };
         let phases = (0..stride).flat_map(|row| (0..stride).map(move |column| (row, column)));
@@ -143,7 +150,7 @@ impl DenseConvolution {
     }
 
     /// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and the `weight_gradients` of this chunk, tap after
-    /// tap, overwritten.
+    /// tap, overwritten (none where they are not wanted).
     ///
     /// # Panics
     /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
@@ -156,7 +163,7 @@ impl DenseConvolution {
         prepared: &[f32],
         output_gradient: OutputGradient,
         mut segment_gradients: Option<&mut [SegmentGradient]>,
-        weight_gradients: &mut [&mut [f32]],
+        mut weight_gradients: Option<&mut [&mut [f32]]>,
         scratch: &mut Scratch,
     ) {
         let Self { window, input: from, output: to, .. } = *self;
@@ -168,36 +175,42 @@ impl DenseConvolution {
         let offsets = padded.taps(&window);
         let phases = self.phases(prepared, padded.channels, &bordered);
         let strip_numbers = strip_rows(from.width) * from.width * padded.channels;
-        let [copy, dy, du, coefficients] =
-            scratch.split([padded.len(1), bordered.len(1), strip_numbers, OutputGradientReader::coefficients(channels)]);
+        let [copy, dy, du, coefficients] = scratch.split([
+            padded.len(1),
+            bordered.len(1),
+            strip_numbers,
+            OutputGradientReader::coefficients(channels),
+        ]);
         let reader = OutputGradientReader::new(output_gradient, channels, coefficients);
         padded.fill_border(copy, 0.0);
         bordered.fill_border(dy, 0.0);
-        weight_gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+        weight_gradients.iter_mut().flat_map(|all| all.iter_mut()).for_each(|gradient| gradient.fill(0.0));
         if let Some(gradients) = segment_gradients.as_deref_mut() {
             clear_sums(gradients);
         }
         for image in 0..images {
-            fill(level, input, image, 0..from.height, size, copy, &padded);
             let pixels = image * to.pixels();
             let interior = &mut dy[bordered.interior()..];
             reader.read(level, pixels, (to.height, to.width), interior, bordered.row(), channels);
-            for strip in strips(to.height, to.width) {
-                for (tap, gradient) in self.taps.iter().zip(weight_gradients.iter_mut()) {
-                    level.run(DenseWeights {
-                        input: &copy[strip.start * window.stride * padded.row() + offsets[tap.number]..],
-                        input_channels: padded.channels,
-                        input_step: window.stride * padded.channels,
-                        input_row: window.stride * padded.row(),
-                        dy: &dy[bordered.interior() + strip.start * bordered.row()..],
-                        output_channels: channels,
-                        outputs: tap.stored_outputs(),
-                        dy_step: channels,
-                        dy_row: bordered.row(),
-                        rows: strip.len(),
-                        pixels: to.width,
-                        gradient,
-                    });
+            if let Some(gradients) = weight_gradients.as_deref_mut() {
+                fill(level, input, image, 0..from.height, size, copy, &padded);
+                for strip in strips(to.height, to.width) {
+                    for (tap, gradient) in self.taps.iter().zip(gradients.iter_mut()) {
+                        level.run(DenseWeights {
+                            input: &copy[strip.start * window.stride * padded.row() + offsets[tap.number]..],
+                            input_channels: tap.neighbours * padded.channels,
+                            input_step: window.stride * padded.channels,
+                            input_row: window.stride * padded.row(),
+                            dy: &dy[bordered.interior() + strip.start * bordered.row()..],
+                            output_channels: channels,
+                            outputs: tap.stored_outputs(),
+                            dy_step: channels,
+                            dy_row: bordered.row(),
+                            rows: strip.len(),
+                            pixels: to.width,
+                            gradient,
+                        });
+                    }
                 }
             }
             let Some(gradients) = segment_gradients.as_deref_mut() else { continue };
@@ -225,7 +238,7 @@ impl DenseConvolution {
                 epilogue.write(level, du, start, strip.len() * from.width);
             }
         }
-        for (tap, gradient) in self.taps.iter().zip(weight_gradients) {
+        for (tap, gradient) in self.taps.iter().zip(weight_gradients.into_iter().flatten()) {
             for row in gradient.chunks_mut(channels) {
                 row[..tap.outputs.start].fill(0.0);
                 row[tap.outputs.end..].fill(0.0);

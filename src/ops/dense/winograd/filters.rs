@@ -2,6 +2,7 @@
 //!
 //! Nine matrices become sixteen, number by number, and back.
 
+use super::tiles::load_column;
 use crate::simd::{Kernel, Simd};
 
 /// `[ky][kx][matrix]` to `[point][matrix]`.
@@ -44,8 +45,10 @@ impl Kernel for ToPoints<'_> {
         for at in (0..matrix).step_by(S::LANES) {
             // SAFETY: `at + LANES <= matrix`, and the slices hold nine and sixteen matrices.
             unsafe {
-                let from = |tap: usize| simd.load(filters.as_ptr().add(tap * matrix + at));
-                let columns = [0, 1, 2].map(|x| four(simd, [from(x), from(3 + x), from(6 + x)]));
+                let mut columns = [[simd.zero(); 4]; 3];
+                for (x, column) in columns.iter_mut().enumerate() {
+                    *column = four(simd, load_column(simd, filters.as_ptr().add(x * matrix + at), 3 * matrix));
+                }
                 for y in 0..4 {
                     let row = four(simd, [columns[0][y], columns[1][y], columns[2][y]]);
                     for (x, &value) in row.iter().enumerate() {
@@ -66,8 +69,10 @@ impl Kernel for FromPoints<'_> {
         for at in (0..matrix).step_by(S::LANES) {
             // SAFETY: as above.
             unsafe {
-                let from = |point: usize| simd.load(points.as_ptr().add(point * matrix + at));
-                let columns = [0, 1, 2, 3].map(|x| three(simd, [from(x), from(4 + x), from(8 + x), from(12 + x)]));
+                let mut columns = [[simd.zero(); 3]; 4];
+                for (x, column) in columns.iter_mut().enumerate() {
+                    *column = three(simd, load_column(simd, points.as_ptr().add(x * matrix + at), 4 * matrix));
+                }
                 for y in 0..3 {
                     let row = three(simd, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
                     for (x, &value) in row.iter().enumerate() {

@@ -50,8 +50,8 @@ impl Winograd {
         fits.then_some(Self { height: input.height, width: input.width, inputs, outputs })
     }
 
-    /// Numbers of scratch that one of the passes takes at most, beside two images.
-    pub fn scratch(&self) -> usize {
+    /// Numbers of scratch that one of the passes takes at most, beside two images with their borders.
+    pub fn scratch_len(&self) -> usize {
         let [inputs, outputs] = [self.inputs, self.outputs].map(|channels| self.points(channels));
         inputs + 2 * outputs + 2 * POINTS * self.inputs * self.outputs + self.group() * 2 * self.width * self.inputs
     }
@@ -138,24 +138,25 @@ impl Winograd {
         prepared: &[f32],
         output_gradient: OutputGradient,
         mut segment_gradients: Option<&mut [SegmentGradient]>,
-        weight_gradient: &mut [f32],
+        weight_gradient: Option<&mut [f32]>,
         scratch: &mut Scratch,
     ) {
         let Self { height, width, inputs, outputs } = *self;
         let (padded, bordered) = (self.padded(inputs), self.padded(outputs));
         let matrix = inputs * outputs;
         let across = self.across();
-        let [copy, dy, filters, filter_gradients, points, dy_points, gradient_points, du, coefficients] = scratch.split([
-            padded.len(1),
-            bordered.len(1),
-            POINTS * matrix,
-            POINTS * matrix,
-            self.points(inputs),
-            self.points(outputs),
-            self.points(outputs),
-            self.group() * 2 * width * inputs,
-            OutputGradientReader::coefficients(outputs),
-        ]);
+        let [copy, dy, filters, filter_gradients, points, dy_points, gradient_points, du, coefficients] = scratch
+            .split([
+                padded.len(1),
+                bordered.len(1),
+                POINTS * matrix,
+                POINTS * matrix,
+                self.points(inputs),
+                self.points(outputs),
+                self.points(outputs),
+                self.group() * 2 * width * inputs,
+                OutputGradientReader::coefficients(outputs),
+            ]);
         let reader = OutputGradientReader::new(output_gradient, outputs, coefficients);
         level.run(ToPoints { filters: prepared, matrix, points: filters });
         padded.fill_border(copy, 0.0);
@@ -168,12 +169,17 @@ impl Winograd {
             for (index, row) in group.clone().enumerate() {
                 let (image, row) = self.place(row);
                 if row == 0 {
-                    fill(level, input, image, 0..height, (height, width), copy, &padded);
+                    if weight_gradient.is_some() {
+                        fill(level, input, image, 0..height, (height, width), copy, &padded);
+                    }
                     let interior = &mut dy[bordered.interior()..];
                     reader.read(level, image * height * width, (height, width), interior, bordered.row(), outputs);
                 }
-                self.input_points(level, &copy[2 * row * padded.row()..], inputs, index, points);
                 self.input_points(level, &dy[2 * row * bordered.row()..], outputs, index, dy_points);
+                if weight_gradient.is_none() {
+                    continue;
+                }
+                self.input_points(level, &copy[2 * row * padded.row()..], inputs, index, points);
                 level.run(GradientTiles {
                     gradient: &dy[bordered.interior() + 2 * row * bordered.row()..],
                     row: bordered.row(),
@@ -183,21 +189,23 @@ impl Winograd {
                     distance: self.distance(outputs),
                 });
             }
-            for (point, gradient) in filter_gradients.chunks_exact_mut(matrix).enumerate() {
-                level.run(DenseWeights {
-                    input: &points[point * self.distance(inputs)..],
-                    input_channels: inputs,
-                    input_step: inputs,
-                    input_row: 0,
-                    dy: &gradient_points[point * self.distance(outputs)..],
-                    output_channels: outputs,
-                    outputs: 0..outputs,
-                    dy_step: outputs,
-                    dy_row: 0,
-                    rows: 1,
-                    pixels: group.len() * across,
-                    gradient,
-                });
+            if weight_gradient.is_some() {
+                for (point, gradient) in filter_gradients.chunks_exact_mut(matrix).enumerate() {
+                    level.run(DenseWeights {
+                        input: &points[point * self.distance(inputs)..],
+                        input_channels: inputs,
+                        input_step: inputs,
+                        input_row: 0,
+                        dy: &gradient_points[point * self.distance(outputs)..],
+                        output_channels: outputs,
+                        outputs: 0..outputs,
+                        dy_step: outputs,
+                        dy_row: 0,
+                        rows: 1,
+                        pixels: group.len() * across,
+                        gradient,
+                    });
+                }
             }
             let Some(gradients) = segment_gradients.as_deref_mut() else { continue };
             // The points of the input have served, and make room for the products.
@@ -210,7 +218,9 @@ impl Winograd {
                 epilogue.write(level, du, start, STRIP.min(pixels.end - start));
             }
         }
-        level.run(FromPoints { points: filter_gradients, matrix, filters: weight_gradient });
+        if let Some(filters) = weight_gradient {
+            level.run(FromPoints { points: filter_gradients, matrix, filters });
+        }
     }
 
     /// The points of row `index` of a group; `input` starts with the border above it.

@@ -40,6 +40,20 @@ pub struct OutputTiles<'a> {
     pub output: &'a mut [f32],
 }
 
+/// Vectors `distance` numbers apart.
+///
+/// # Safety
+/// All are readable.
+#[inline(always)]
+pub unsafe fn load_column<S: Simd, const N: usize>(simd: S, from: *const f32, distance: usize) -> [S::Vector; N] {
+    let mut column = [simd.zero(); N];
+    for (y, value) in column.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *value = unsafe { simd.load(from.add(y * distance)) };
+    }
+    column
+}
+
 /// Stores one row of four points.
 ///
 /// # Safety
@@ -47,9 +61,20 @@ pub struct OutputTiles<'a> {
 #[inline(always)]
 unsafe fn store_row<S: Simd>(simd: S, to: *mut f32, distance: usize, values: [S::Vector; 4]) {
     for (x, &value) in values.iter().enumerate() {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the caller's.
         unsafe { simd.store(to.add(x * distance), value) };
     }
+}
+
+/// `B^T d` of the four pixels from `from` down.
+///
+/// # Safety
+/// They are readable.
+#[inline(always)]
+unsafe fn input_column<S: Simd>(simd: S, from: *const f32, row: usize) -> [S::Vector; 4] {
+    // SAFETY: the caller's.
+    let [a, b, c, d] = unsafe { load_column(simd, from, row) };
+    [simd.sub(a, c), simd.add(b, c), simd.sub(c, b), simd.sub(b, d)]
 }
 
 impl InputTiles<'_> {
@@ -60,15 +85,12 @@ impl InputTiles<'_> {
             // SAFETY: `run` asserted that the last pixel under the last tile and the last point of the last tile lie in the slices.
             unsafe {
                 let from = self.input.as_ptr().add(channel);
-                // `B^T d` of a column of four pixels.
-                let column = |x: usize| {
-                    let [a, b, c, d] = [0, 1, 2, 3].map(|y| simd.load(from.add(y * row + x * channels)));
-                    [simd.sub(a, c), simd.add(b, c), simd.sub(c, b), simd.sub(b, d)]
-                };
                 // Neighbouring tiles share two columns.
-                let (mut first, mut second) = (column(0), column(1));
+                let (mut first, mut second) =
+                    (input_column(simd, from, row), input_column(simd, from.add(channels), row));
                 for tile in 0..tiles {
-                    let (third, fourth) = (column(2 * tile + 2), column(2 * tile + 3));
+                    let next = from.add((2 * tile + 2) * channels);
+                    let (third, fourth) = (input_column(simd, next, row), input_column(simd, next.add(channels), row));
                     let to = self.points.as_mut_ptr().add(tile * channels + channel);
                     for y in 0..4 {
                         let values = [
@@ -113,11 +135,8 @@ impl GradientTiles<'_> {
                 // SAFETY: `run` asserted that the last pixel and the last point of the last tile lie in the slices.
                 unsafe {
                     let from = self.gradient.as_ptr().add(2 * tile * channels + channel);
-                    let column = |x: usize| {
-                        let pixels = [0, 1].map(|y| simd.load(from.add(y * row + x * channels)));
-                        four(simd, pixels)
-                    };
-                    let (left, right) = (column(0), column(1));
+                    let left = four(simd, load_column(simd, from, row));
+                    let right = four(simd, load_column(simd, from.add(channels), row));
                     let to = self.points.as_mut_ptr().add(tile * channels + channel);
                     for y in 0..4 {
                         store_row(simd, to.add(4 * y * distance), distance, four(simd, [left[y], right[y]]));
@@ -156,14 +175,13 @@ impl OutputTiles<'_> {
                     // SAFETY: `run` asserted that the last point and the last pixel of the last tile lie in the slices.
                     unsafe {
                         let from = self.points.as_ptr().add((row * tiles + tile) * channels + channel);
-                        let columns = [0, 1, 2, 3].map(|x| {
-                            let points = [0, 1, 2, 3].map(|y| simd.load(from.add((4 * y + x) * distance)));
-                            two(simd, points)
-                        });
+                        let mut columns = [[simd.zero(); 2]; 4];
+                        for (x, column) in columns.iter_mut().enumerate() {
+                            *column = two(simd, load_column(simd, from.add(x * distance), 4 * distance));
+                        }
                         let to = self.output.as_mut_ptr().add((4 * row * tiles + 2 * tile) * channels + channel);
                         for y in 0..2 {
-                            let [left, right] =
-                                two(simd, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
+                            let [left, right] = two(simd, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
                             simd.store(to.add(2 * y * tiles * channels), left);
                             simd.store(to.add((2 * y * tiles + 1) * channels), right);
                         }
