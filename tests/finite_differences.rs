@@ -97,7 +97,9 @@ impl Case {
     fn run(&self) -> TrainResult<f64> {
         let batch = MiniBatch { images: &self.images, labels: &self.labels };
         let (network, bank, gates) = (&self.model.network, &self.state.weights, self.gates.as_ref());
-        Reference.train(&[TrainLane { network, plan: &self.plan, batch, bank, gates }]).remove(0)
+        Reference
+            .train(&[TrainLane { network, plan: &self.plan, batch, bank, gates, weight_gradients: true }])
+            .remove(0)
     }
 
     /// Uniform numbers scaled to length 1.

@@ -8,7 +8,7 @@ use crosstalk::backend::host::{
     Architecture, ChildEvaluation, EvaluationPlan, EvaluationRegime, GateStep, Host, Recalibrated, Reduce, ReplicaStep,
 };
 use crosstalk::backend::reference::Reference;
-use crosstalk::backend::{Executor, LanePlan, MiniBatch, TrainLane};
+use crosstalk::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
 use crosstalk::data::{Dataset, PixelTable, Records, gather, image_length, labels};
 use crosstalk::network::{Model, Network, NetworkSize, Sharing, State, export_parameters, import_parameters};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
@@ -184,10 +184,17 @@ fn check_lane<E: Executor>(
     key: &str,
     graph: Graph,
     gates: Option<&Gates>,
-) {
+) -> TrainResult<E::Real> {
     let network = &case.model.network;
     let plan = LanePlan::training(network, graph);
-    let lane = TrainLane { network, plan: &plan, batch: case.batch(), bank: &case.state.weights, gates };
+    let lane = TrainLane {
+        network,
+        plan: &plan,
+        batch: case.batch(),
+        bank: &case.state.weights,
+        gates,
+        weight_gradients: true,
+    };
     let result = executor.train(&[lane]).remove(0);
     let loss = case.golden.number(&format!("loss/{key}"));
     assert_loss_is_close(label, result.loss, loss, tolerances.loss);
@@ -204,6 +211,7 @@ fn check_lane<E: Executor>(
     drop_canceled(label, [&mut found, &mut expected], tolerances.gradient);
     let worst = assert_close(&format!("gradients of {label}"), found, expected, tolerances.gradient);
     println!("{label}: loss {:e}, gradients {worst:.1e}", (result.loss - loss).abs() / loss);
+    result
 }
 
 /// The mixture of all candidates: its loss, gradients of weights and of architecture parameters, and the running statistics that it moves.
@@ -215,10 +223,12 @@ fn check_mixtures<E: Executor>(executor: E, tolerances: &Tolerances) {
         let alphas =
             import_alphas(space, &case.golden.under("alphas/"), false).expect("alphas that fit").expect("alphas");
         let gates = alphas.gates();
-        check_lane(&host.executor, tolerances, &case, name, "mixture", Graph::of_mixture(model), Some(&gates));
+        let graph = Graph::of_mixture(model);
+        let whole = check_lane(&host.executor, tolerances, &case, name, "mixture", graph, Some(&gates));
         let mut state = case.state.clone();
         let step = GateStep { model, state: &mut state, gates: &gates, batch: case.batch() };
         let found = host.gate_gradients(&mut [step]).remove(0);
+        assert_eq!(found.gradients, whole.gates, "{name}: without the gradients of the weights");
         let loss = case.golden.number("loss/mixture");
         assert_loss_is_close(name, found.loss.loss, loss, tolerances.loss);
         let gradients = export_table(space, &alphas.gradients(&found.gradients));

@@ -43,7 +43,7 @@ fn cost(case: &Case) -> StageCost {
         Kind::Node => case.segments.len() as u64 * written,
         _ => elements(case.input(), case.stored_input().physical()),
     };
-    StageCost { work, read, written, from_image: case.image }
+    StageCost { work, read, written, input_gradients: !case.image, weight_gradients: true }
 }
 
 /// Times one pass over the case's mini-batch, and prints its floor below.

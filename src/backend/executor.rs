@@ -24,6 +24,8 @@ pub struct TrainLane<'a, T> {
     pub bank: &'a Bank<T>,
     /// Gate values, for a mixture.
     pub gates: Option<&'a Gates>,
+    /// Whether the gradients of the weights are wanted, or those of the gates alone.
+    pub weight_gradients: bool,
 }
 
 /// Statistics of a value over one mini-batch, per logical channel.
@@ -49,7 +51,7 @@ pub struct TrainResult<T> {
     /// Mean cross-entropy over the lane's images, before the update.
     pub loss: f64,
     pub correct: u32,
-    /// Weight gradients in the order of the plan's row.
+    /// Weight gradients in the order of the plan's row; empty where they are not wanted.
     pub row: Vec<T>,
     /// Statistics of every normalized value, by value.
     pub statistics: Vec<Option<BatchStatistics>>,

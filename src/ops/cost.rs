@@ -55,8 +55,10 @@ pub struct StageCost {
     pub work: Work,
     pub read: u64,
     pub written: u64,
-    /// Whether it reads the network's input, whose gradient nobody wants.
-    pub from_image: bool,
+    /// Whether the gradients of its inputs are wanted: of the network's input they are not.
+    pub input_gradients: bool,
+    /// Whether those of its weights are.
+    pub weight_gradients: bool,
 }
 
 impl StageCost {
@@ -67,11 +69,15 @@ impl StageCost {
 
     /// Inputs, output and output gradient are read, input gradients written; input and weight gradients cost a forward pass each.
     pub fn backward(&self, element_bytes: u64) -> Cost {
-        let gradients = if self.from_image { 0 } else { self.read };
         let products = match self.work {
-            Work::Linear(Operation::Pool(_)) | Work::Node { .. } => 1,
-            _ => 2 - u64::from(self.from_image),
+            Work::Node { .. } => 1,
+            Work::Linear(Operation::Pool(_)) => u64::from(self.input_gradients),
+            _ => u64::from(self.input_gradients) + u64::from(self.weight_gradients),
         };
+        if products == 0 {
+            return Cost::default();
+        }
+        let gradients = if self.input_gradients { self.read } else { 0 };
         let bytes = (self.read + 2 * self.written + gradients) * element_bytes;
         Cost { flops: self.forward_flops() * products, bytes }
     }

@@ -7,20 +7,30 @@ use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
 impl Graph {
     /// Cost of the forward pass of one image, at `element_bytes` a stored value.
     pub fn forward_cost(&self, element_bytes: u64) -> Cost {
-        self.stage_costs().map(|stage| stage.forward(element_bytes)).sum()
+        self.stage_costs(true, |_| true).map(|stage| stage.forward(element_bytes)).sum()
     }
 
     /// Cost of the forward and backward passes of one image.
     pub fn training_cost(&self, element_bytes: u64) -> Cost {
-        self.stage_costs().map(|stage| stage.forward(element_bytes) + stage.backward(element_bytes)).sum()
+        let costs = self.stage_costs(true, |value| value != Self::IMAGE);
+        costs.map(|stage| stage.forward(element_bytes) + stage.backward(element_bytes)).sum()
     }
 
-    fn stage_costs(&self) -> impl Iterator<Item = StageCost> {
-        self.stages.iter().map(|stage| StageCost {
+    /// The same for the gradients of the gates alone.
+    pub fn gate_cost(&self, element_bytes: u64) -> Cost {
+        let follows = self.follows_gates();
+        let costs = self.stage_costs(false, move |value| follows[value]);
+        costs.map(|stage| stage.forward(element_bytes) + stage.backward(element_bytes)).sum()
+    }
+
+    /// `wanted`: whether the gradient of a value is.
+    fn stage_costs(&self, weight_gradients: bool, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = StageCost> {
+        self.stages.iter().map(move |stage| StageCost {
             work: work(stage),
             read: stage.inputs.iter().map(|value| self.elements(*value)).sum(),
             written: stage.output.map_or(0, |value| self.elements(value)),
-            from_image: stage.inputs.contains(&Self::IMAGE),
+            input_gradients: stage.inputs.iter().any(|value| wanted(*value)),
+            weight_gradients,
         })
     }
 

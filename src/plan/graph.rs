@@ -71,6 +71,17 @@ pub struct Graph {
 impl Graph {
     pub const IMAGE: ValueId = 0;
 
+    /// Of every value, whether gates stand before it: the gradients of the others lead to no gate.
+    pub fn follows_gates(&self) -> Vec<bool> {
+        let mut follows = vec![false; self.values.len()];
+        for stage in &self.stages {
+            let Some(output) = stage.output else { continue };
+            let gated = matches!(&stage.kind, StageKind::Node { gates } if gates.iter().any(Option::is_some));
+            follows[output] = gated || stage.inputs.iter().any(|input| follows[*input]);
+        }
+        follows
+    }
+
     /// Every trained parameter that the graph uses, in ascending order.
     pub fn parameters(&self) -> Vec<ParameterRef> {
         let mut parameters = self.idle.clone();

@@ -73,6 +73,7 @@ pub fn step_alphas<E: Executor>(
         search.alphas.update(&result.gradients, &options.adam(), options.learning_rate);
     }
     let images = batches.iter().map(|batch| batch.labels.len() as u64).sum();
-    let flops = images * host.training_plan(&setup.model, Choice::Mixture).cost.flops;
+    let graph = &host.training_plan(&setup.model, Choice::Mixture).graph;
+    let flops = images * graph.gate_cost(size_of::<E::Real>() as u64).flops;
     Ok(AlphaStep { losses: results.into_iter().map(|result| result.loss).collect(), images, flops })
 }

@@ -32,7 +32,9 @@ impl LaneRun<'_> {
     pub(super) fn backward(&mut self) -> TrainResult<f32> {
         let plan = self.plan;
         let tail = tail(plan, self.images());
-        let mut row = vec![0.0; plan.row_len];
+        let mut row = vec![0.0; if self.weight_gradients { plan.row_len } else { 0 }];
+        let wanted =
+            if self.weight_gradients { vec![true; plan.graph.values.len()] } else { plan.graph.follows_gates() };
         let mut gates: Vec<Vec<f64>> =
             self.gates.map_or_else(Vec::new, |gates| gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect());
         for (id, stage) in plan.graph.stages.iter().enumerate().rev() {
@@ -40,12 +42,15 @@ impl LaneRun<'_> {
             // A node that adds one value twice gives its gradient twice, one after the other.
             let part = if repeated { 1 } else { stage.inputs.len() };
             for first in (0..stage.inputs.len()).step_by(part.max(1)) {
-                self.stage_backward(id, stage, first..first + part, tail, &mut row, &mut gates);
+                self.stage_backward(id, stage, first..first + part, &wanted, tail, &mut row, &mut gates);
             }
         }
         for (value, norm) in plan.graph.values.iter().zip(&self.norms) {
             // The sums stay empty where nobody read the value: its gradients are zero.
             let (Some([gamma, beta]), Some(norm)) = (value.norm.and_then(|norm| norm.affine), norm) else { continue };
+            if !self.weight_gradients {
+                continue;
+            }
             for (reference, sums) in [(beta, &norm.sums[0]), (gamma, &norm.sums[1])] {
                 let target = &mut row[plan.row_range(reference)];
                 target.iter_mut().zip(sums).for_each(|(target, sum)| *target = *sum as f32);
@@ -61,12 +66,14 @@ impl LaneRun<'_> {
         }
     }
 
-    /// Backward of the inputs `part` of a stage.
+    /// Backward of the inputs `part` of a stage, as far as gradients are wanted: of which values, `wanted` says.
+    #[allow(clippy::too_many_arguments)]
     fn stage_backward(
         &mut self,
         id: StageId,
         stage: &Stage,
         part: Range<usize>,
+        wanted: &[bool],
         [prepared_len, partials_len]: [usize; 2],
         row: &mut [f32],
         gates: &mut [Vec<f64>],
@@ -74,9 +81,15 @@ impl LaneRun<'_> {
         let (plan, images) = (self.plan, self.images());
         let graph = &plan.graph;
         let inputs = &stage.inputs[part.clone()];
+        let wants_inputs = inputs.iter().any(|input| *input != Graph::IMAGE && wanted[*input]);
+        let is_node = matches!(stage.kind, StageKind::Node { .. });
+        if !(wants_inputs || self.weight_gradients || is_node && self.gates.is_some()) {
+            return;
+        }
         let shape = stage.output.map_or(graph.values[stage.inputs[0]].shape, |output| graph.values[output].shape);
         let parameters: Vec<ParameterRef> = match &stage.kind {
-            StageKind::Linear { weights, .. } => weights.clone(),
+            StageKind::Linear { weights, .. } if self.weight_gradients => weights.clone(),
+            StageKind::Linear { .. } => Vec::new(),
             StageKind::Head { weight, bias, .. } => vec![*weight, *bias],
             StageKind::Node { .. } => Vec::new(),
         };
@@ -99,7 +112,7 @@ impl LaneRun<'_> {
             stage.output.iter().flat_map(|output| [self.value_range(*output), gradient(*output)]).flatten().collect();
         let mut places: Vec<Range<usize>> = stored.iter().filter_map(|value| self.value_range(*value)).collect();
         places.extend(own.iter().cloned());
-        places.extend(stored.iter().filter_map(|value| gradient(*value)));
+        places.extend(stored.iter().filter(|_| wants_inputs).filter_map(|value| gradient(*value)));
         let mut slices = disjoint(values, &places);
         let mut dz = slices.split_off(stored.len() + own.len());
         let mut own = slices.split_off(stored.len());
@@ -129,7 +142,7 @@ impl LaneRun<'_> {
             .enumerate()
             .map(|(position, value)| {
                 let again = inputs[position + 1..].contains(value) || stage.inputs[part.end..].contains(value);
-                plan.schedule.last_writer[*value] == Some(id) && self.norms[*value].is_some() && !again
+                wants_inputs && plan.schedule.last_writer[*value] == Some(id) && self.norms[*value].is_some() && !again
             })
             .collect();
         let accumulate: Vec<bool> = stored
@@ -192,7 +205,7 @@ impl LaneRun<'_> {
         drop(work);
         drop(sources);
         let mut start = 0;
-        for (parameter, len) in parameters.iter().zip(&lens) {
+        for (parameter, len) in parameters.iter().zip(&lens).filter(|_| self.weight_gradients) {
             let target = &mut row[plan.row_range(*parameter)];
             for partial in partials.chunks(weight_len) {
                 target.iter_mut().zip(&partial[start..start + len]).for_each(|(sum, value)| *sum += value);
@@ -239,17 +252,19 @@ impl LaneRun<'_> {
     ) {
         let StageKind::Linear { operation, relu, weights } = &stage.kind else { return };
         let (level, input) = (self.level, Input { segments, relu: *relu });
+        // The image wants no gradient.
+        let gradients = (!gradients.is_empty()).then_some(gradients);
+        let partial = self.weight_gradients.then_some(partial);
         with_scratch(|scratch| match operation {
             Operation::Convolution(op) => {
-                // The image wants no gradient.
-                let gradients = (!gradients.is_empty()).then_some(gradients);
                 convolution::cpu::backward(level, op, &input, images, prepared, output, gradients, partial, scratch);
             }
             Operation::DepthwiseSeparable(op) => {
                 let [depthwise, pointwise] = [weights[0], weights[1]].map(|weight| self.weights(weight));
-                let (first, second) = partial.split_at_mut(depthwise.len());
-                let weight_gradients = depthwise::cpu::WeightGradients { depthwise: first, pointwise: second };
-                let gradients = (!gradients.is_empty()).then_some(gradients);
+                let weight_gradients = partial.map(|partial| {
+                    let (depthwise, pointwise) = partial.split_at_mut(depthwise.len());
+                    depthwise::cpu::WeightGradients { depthwise, pointwise }
+                });
                 let weights = depthwise::cpu::Weights { depthwise, pointwise };
                 depthwise::cpu::backward(
                     level,
@@ -265,8 +280,10 @@ impl LaneRun<'_> {
                 );
             }
             Operation::FactorizedReduce(op) => {
-                let gradients = (!gradients.is_empty()).then_some(gradients);
-                let (first, second) = partial.split_at_mut(partial.len() / 2);
+                let weight_gradients = partial.map(|partial| {
+                    let (first, second) = partial.split_at_mut(partial.len() / 2);
+                    [first, second]
+                });
                 factorized_reduce::cpu::backward(
                     level,
                     op,
@@ -275,12 +292,14 @@ impl LaneRun<'_> {
                     prepared,
                     output,
                     gradients,
-                    [first, second],
+                    weight_gradients,
                     scratch,
                 );
             }
             Operation::Pool(op) => {
-                pool::cpu::backward(level, op, &input, images, output, gradients, scratch);
+                if let Some(gradients) = gradients {
+                    pool::cpu::backward(level, op, &input, images, output, gradients, scratch);
+                }
             }
         });
     }
@@ -297,8 +316,9 @@ impl LaneRun<'_> {
             .map(|(source, gate)| Term { source: *source, gate: self.gate(*gate) })
             .collect();
         let mut sums = vec![0.0; terms.len()];
-        let mut term_gradients: Vec<TermGradient> = (gradients.into_iter().zip(&mut sums).zip(gates))
-            .map(|((source, sum), gate)| TermGradient { source: Some(source), gate: gate.map(|_| sum) })
+        let mut gradients = gradients.into_iter();
+        let mut term_gradients: Vec<TermGradient> = (sums.iter_mut().zip(gates))
+            .map(|(sum, gate)| TermGradient { source: gradients.next(), gate: gate.map(|_| sum) })
             .collect();
         let channels = segments.first().map_or(1, |segment| segment.channels);
         let pixels = output.dz.len() / channels;

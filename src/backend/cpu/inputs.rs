@@ -18,10 +18,7 @@ impl<'a> Source<'a> {
     /// `values`: all images of the value.
     pub fn new(graph: &Graph, value: ValueId, values: &'a [f32], norms: &'a [Option<NormState>]) -> Self {
         let shape = graph.values[value].shape;
-        let channels = match value {
-            Graph::IMAGE => shape.channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE),
-            _ => padded_channels(shape.channels),
-        };
+        let channels = stored_channels(graph, value);
         Self { values, channels, image_len: shape.pixels() * channels, norm: norms[value].as_ref() }
     }
 
@@ -40,6 +37,15 @@ impl<'a> Source<'a> {
             channels: self.channels,
             normalize: self.norm.map(NormState::read),
         }
+    }
+}
+
+/// Channels of a value as it is stored.
+pub fn stored_channels(graph: &Graph, value: ValueId) -> usize {
+    let channels = graph.values[value].shape.channels;
+    match value {
+        Graph::IMAGE => channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE),
+        _ => padded_channels(channels),
     }
 }
 

@@ -15,10 +15,12 @@ use super::executor::{
 use super::{BatchStatistics, LanePlan};
 use crate::network::{Bank, Network};
 use crate::ops::head::cpu::Head;
+use crate::ops::{Operation, convolution};
 use crate::plan::{StageKind, chunk_images};
 use crate::simd::{Level, Scratch};
 use crate::tensor::{Buffer, padded_channels};
 use arena::Arenas;
+use inputs::stored_channels;
 use norm::NormState;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -50,6 +52,8 @@ struct LaneRun<'a> {
     batch: MiniBatch<'a, f32>,
     bank: &'a Bank<f32>,
     gates: Option<&'a crate::plan::Gates>,
+    /// Whether the gradients of the weights are wanted.
+    weight_gradients: bool,
     arena: Buffer<f32>,
     /// Of every normalized value.
     norms: Vec<Option<NormState>>,
@@ -85,7 +89,8 @@ impl Cpu {
     ) -> LaneRun<'a> {
         let norms = plan.graph.values.iter().map(|_| None).collect();
         let arena = self.arenas.take(len);
-        LaneRun { level: self.level, network, plan, batch, bank, gates: None, arena, norms, heads: Vec::new() }
+        let (level, heads) = (self.level, Vec::new());
+        LaneRun { level, network, plan, batch, bank, gates: None, weight_gradients: true, arena, norms, heads }
     }
 }
 
@@ -100,13 +105,13 @@ impl Executor for Cpu {
         let arena = demand.most_training(|plan| training_len(plan, demand.training_images));
         let evaluation = demand.most_evaluation(|plan| evaluation_len(plan, demand.evaluation_images));
         let row = demand.most_training(|plan| plan.row_len);
-        let image = demand.most_training(largest_image).max(demand.most_evaluation(largest_image));
+        let scratch = demand.most_training(scratch_len).max(demand.most_evaluation(scratch_len));
         // A row of gradients for every lane, and their sums. What is too large for any machine must not wrap around.
         let lanes = arena.saturating_mul(Self::wave().min(demand.lanes));
         let training = lanes.saturating_add((2 * row).saturating_mul(demand.lanes));
         // An evaluation takes over a lane's arena, or has a larger one in its place.
         let evaluation = evaluation.saturating_sub(arena);
-        let scratch = SCRATCH_IMAGES * image * rayon::current_num_threads();
+        let scratch = scratch * rayon::current_num_threads();
         let [training, evaluation, scratch] =
             [training, evaluation, scratch].map(|len| len.saturating_mul(size_of::<f32>()));
         WorkingMemory { training, evaluation, scratch }
@@ -119,6 +124,7 @@ impl Executor for Cpu {
                 let len = training_len(lane.plan, lane.batch.labels.len());
                 let mut run = self.start(lane.network, lane.plan, lane.batch, lane.bank, len);
                 run.gates = lane.gates;
+                run.weight_gradients = lane.weight_gradients;
                 run.forward(Regime::Batch);
                 let result = run.backward();
                 self.arenas.give(run.arena);
@@ -187,10 +193,18 @@ fn evaluation_len(plan: &LanePlan, images: usize) -> usize {
     plan.schedule.elements_per_image.saturating_mul(images)
 }
 
-/// Elements of the largest stored value of one image.
-fn largest_image(plan: &LanePlan) -> usize {
-    let values = plan.graph.values.iter();
-    values.map(|value| value.shape.pixels() * padded_channels(value.shape.channels)).max().unwrap_or(0)
+/// Elements of a thread's scratch at most.
+fn scratch_len(plan: &LanePlan) -> usize {
+    let graph = &plan.graph;
+    let images = graph.values.iter().map(|value| value.shape.pixels() * padded_channels(value.shape.channels));
+    let beside_images = graph.stages.iter().map(|stage| match &stage.kind {
+        StageKind::Linear { operation: Operation::Convolution(op), .. } => {
+            let stored = stage.inputs.iter().map(|value| stored_channels(graph, *value));
+            convolution::cpu::scratch_len(op, stored.sum())
+        }
+        _ => 0,
+    });
+    SCRATCH_IMAGES * images.max().unwrap_or(0) + beside_images.max().unwrap_or(0)
 }
 
 /// Elements after the values: prepared weights, weight gradients by chunk.

@@ -36,6 +36,7 @@ impl<E: Executor> Host<E> {
                 batch: replica.batch,
                 bank: &replica.state.weights,
                 gates: Some(replica.gates),
+                weight_gradients: false,
             })
             .collect();
         let results = self.executor.train(&lanes);

@@ -57,6 +57,7 @@ impl<E: Executor> Host<E> {
                     batch: *batch,
                     bank: &replica.state.weights,
                     gates: trained.gates(),
+                    weight_gradients: true,
                 })
             })
             .collect();
@@ -74,7 +75,8 @@ impl<E: Executor> Host<E> {
         batch: MiniBatch<'_, E::Real>,
     ) -> (LaneLoss, Gradients<E::Real>) {
         let plan = self.training_plan(model, Choice::Child(child));
-        let lane = TrainLane { network: &model.network, plan: &plan, batch, bank: &state.weights, gates: None };
+        let (network, bank) = (&model.network, &state.weights);
+        let lane = TrainLane { network, plan: &plan, batch, bank, gates: None, weight_gradients: true };
         let results = self.executor.train(&[lane]);
         (results[0].lane_loss(), combine(&results, &[plan], Reduce::Sum))
     }

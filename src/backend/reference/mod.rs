@@ -89,7 +89,11 @@ impl Executor for Reference {
             .iter()
             .map(|lane| {
                 let tape = forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
-                backward::run(tape, lane.gates)
+                let mut result = backward::run(tape, lane.gates);
+                if !lane.weight_gradients {
+                    result.row.clear();
+                }
+                result
             })
             .collect()
     }

@@ -1,23 +1,26 @@
-//! Dense convolution with vector instructions: a `DenseConvolution` whose taps have all output channels.
+//! Dense convolution with vector instructions: a `Winograd` where it is of that kind, or a `DenseConvolution` whose taps have all output channels.
 //!
 //! Weights and their gradients: `[ky][kx][ci][co]`, stored channels, padding zero.
 
 use crate::ops::Convolution;
-use crate::ops::dense::{DenseConvolution, WindowTap};
+use crate::ops::dense::{DenseConvolution, WindowTap, Winograd};
 use crate::ops::input::{Input, Moments, OutputGradient, SegmentGradient};
 use crate::simd::{Level, Scratch};
 
 impl Convolution {
     fn dense(&self) -> DenseConvolution {
         let Self { window, input, output } = *self;
-        let taps = (0..window.taps()).map(|number| WindowTap { number, outputs: 0..output.channels });
+        // The taps of a row stand side by side unless they are dilated.
+        let neighbours = if window.dilation == 1 { window.kernel } else { 1 };
+        let numbers = (0..window.taps()).step_by(neighbours);
+        let taps = numbers.map(|number| WindowTap { number, neighbours, outputs: 0..output.channels });
         DenseConvolution { window, input, output, taps: taps.collect() }
     }
+}
 
-    /// Numbers of one tap of `weights`.
-    fn matrix(&self, weights: &[f32]) -> usize {
-        weights.len() / self.window.taps()
-    }
+/// Numbers of scratch that one of the passes takes at most, beside images with their borders, for an input of `inputs` stored channels.
+pub fn scratch_len(operation: &Convolution, inputs: usize) -> usize {
+    Winograd::of(operation, inputs).map_or(0, |winograd| winograd.scratch_len())
 }
 
 /// Convolves `images` images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
@@ -35,8 +38,12 @@ pub fn forward(
     moments: Option<&mut Moments>,
     scratch: &mut Scratch,
 ) {
-    let weights = weights.chunks_exact(operation.matrix(weights));
-    operation.dense().forward(level, input, images, weights, output, moments, scratch);
+    if let Some(winograd) = Winograd::of(operation, input.channels()) {
+        return winograd.forward(level, input, images, weights, output, moments, scratch);
+    }
+    let dense = operation.dense();
+    let weights = weights.chunks_exact(weights.len() / dense.taps.len());
+    dense.forward(level, input, images, weights, output, moments, scratch);
 }
 
 /// Flipped and transposed weights `[ky'][kx'][co][ci]`, as `backward` wants them; once per stage and step. As many numbers as `weights`.
@@ -44,10 +51,12 @@ pub fn forward(
 /// # Panics
 /// If `prepared` is shorter than `weights`.
 pub fn prepare_backward(operation: &Convolution, weights: &[f32], prepared: &mut [f32]) {
-    operation.dense().prepare_backward(weights.chunks_exact(operation.matrix(weights)), prepared);
+    let dense = operation.dense();
+    dense.prepare_backward(weights.chunks_exact(weights.len() / dense.taps.len()), prepared);
 }
 
-/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradient`, overwritten.
+/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradient`, overwritten
+/// (none where it is not wanted).
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
@@ -60,11 +69,18 @@ pub fn backward(
     prepared: &[f32],
     output_gradient: OutputGradient,
     segment_gradients: Option<&mut [SegmentGradient]>,
-    weight_gradient: &mut [f32],
+    weight_gradient: Option<&mut [f32]>,
     scratch: &mut Scratch,
 ) {
-    let matrix = operation.matrix(weight_gradient);
-    let mut gradients: Vec<&mut [f32]> = weight_gradient.chunks_exact_mut(matrix).collect();
+    if let Some(winograd) = Winograd::of(operation, input.channels()) {
+        let gradients = segment_gradients;
+        return winograd.backward(level, input, images, prepared, output_gradient, gradients, weight_gradient, scratch);
+    }
     let dense = operation.dense();
-    dense.backward(level, input, images, prepared, output_gradient, segment_gradients, &mut gradients, scratch);
+    let mut of_taps: Option<Vec<&mut [f32]>> = weight_gradient.map(|gradient| {
+        let len = gradient.len() / dense.taps.len();
+        gradient.chunks_exact_mut(len).collect()
+    });
+    let gradients = of_taps.as_deref_mut();
+    dense.backward(level, input, images, prepared, output_gradient, segment_gradients, gradients, scratch);
 }

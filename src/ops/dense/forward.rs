@@ -32,9 +32,13 @@ pub(crate) struct Dense<'a> {
     /// Distance of neighbouring output pixels' places in `input`, in numbers; likewise of rows.
     pub input_step: usize,
     pub input_row: usize,
+    /// Distance of the weights of neighbouring rows, in numbers; 0 where all rows have the same.
+    pub weights_row: usize,
     pub output_channels: usize,
-    /// `[row][pixel][co]`, contiguous.
     pub output: &'a mut [f32],
+    /// Distances of pixels and rows in `output`.
+    pub output_step: usize,
+    pub output_row: usize,
     pub rows: usize,
     pub pixels: usize,
 }
@@ -83,20 +87,21 @@ impl Dense<'_> {
     /// All pixels, `P` at a time, `V` vectors of output channels from `channel`; returns `V`. `STEP`: the input step, or 0 if known at run time only.
     #[inline(always)]
     fn block<S: Simd, const P: usize, const V: usize, const STEP: usize>(&mut self, simd: S, channel: usize) -> usize {
-        let Self { output_channels, pixels, .. } = *self;
+        let Self { output_channels, output_step, pixels, .. } = *self;
         let output = self.output.as_mut_ptr();
         let taps = self.taps_of(channel..channel + V * S::LANES);
         let input_step = if STEP == 0 { self.input_step } else { STEP };
         for row in 0..self.rows {
             for first in (0..pixels).step_by(P) {
-                // SAFETY: `run` asserted that the last block of the last row, overrun included, lies in `input`, that the taps' `weights` hold their channels and that
-                // `output` holds `rows * pixels` pixels.
+                // SAFETY: `run` asserted that the last block of the last row, overrun included, lies in `input`, that the taps' `weights` hold their channels for the
+                // last row and that the last pixel lies in `output`.
                 unsafe {
                     let base = self.input.as_ptr().add(row * self.input_row + first * input_step);
                     let mut sums = [[simd.zero(); V]; P];
                     for tap in taps {
                         let x = base.add(tap.offset);
-                        let mut w = tap.weights.as_ptr().add(tap.inputs.start * output_channels + channel);
+                        let start = row * self.weights_row + tap.inputs.start * output_channels + channel;
+                        let mut w = tap.weights.as_ptr().add(start);
                         for ci in tap.inputs.clone() {
                             let mut weights = [simd.zero(); V];
                             for (v, weight) in weights.iter_mut().enumerate() {
@@ -111,11 +116,11 @@ impl Dense<'_> {
                             w = w.add(output_channels);
                         }
                     }
-                    let to = output.add((row * pixels + first) * output_channels + channel);
+                    let to = output.add(row * self.output_row + first * output_step + channel);
                     for (p, sum) in sums.iter().enumerate() {
                         if first + p < pixels {
                             for (v, &value) in sum.iter().enumerate() {
-                                simd.store(to.add(p * output_channels + v * S::LANES), value);
+                                simd.store(to.add(p * output_step + v * S::LANES), value);
                             }
                         }
                     }
@@ -134,11 +139,12 @@ impl Kernel for Dense<'_> {
         if rows == 0 || pixels == 0 {
             return;
         }
+        let last_weights = (rows - 1) * self.weights_row;
         let reach = self.taps.iter().map(|tap| tap.offset + tap.inputs.end).max().unwrap_or(0);
         let overrun = pixels.next_multiple_of(if pixels > 8 { 16 } else { 8 });
         assert!(self.input.len() >= (rows - 1) * self.input_row + (overrun - 1) * self.input_step + reach);
-        assert!(self.taps.iter().all(|tap| tap.weights.len() >= tap.inputs.end * output_channels));
-        assert!(self.output.len() >= rows * pixels * output_channels);
+        assert!(self.taps.iter().all(|tap| tap.weights.len() >= last_weights + tap.inputs.end * output_channels));
+        assert!(self.output.len() >= (rows - 1) * self.output_row + (pixels - 1) * self.output_step + output_channels);
         assert!(output_channels.is_multiple_of(8));
         if output_channels.is_multiple_of(S::LANES) { self.body(simd) } else { self.body(simd.narrow()) }
     }

@@ -3,7 +3,9 @@
 mod convolution;
 mod forward;
 mod weights;
+mod winograd;
 
 pub(crate) use convolution::{DenseConvolution, WindowTap};
 pub(crate) use forward::{Dense, Tap};
 pub(crate) use weights::DenseWeights;
+pub(crate) use winograd::Winograd;

@@ -47,6 +47,9 @@ impl DenseWeights<'_> {
             let rest = self.input_channels - ci;
             ci += if V == 1 && rest >= 16 && S::REGISTERS == 32 {
                 self.block::<S, 16, V>(simd, ci, channel)
+            } else if V == 1 && rest == 12 && S::REGISTERS == 32 {
+                // The image's four channels under three taps.
+                self.block::<S, 12, V>(simd, ci, channel)
             } else if rest >= 8 && (S::REGISTERS == 32 || V == 1) {
                 self.block::<S, 8, V>(simd, ci, channel)
             } else {

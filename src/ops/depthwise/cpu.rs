@@ -81,8 +81,11 @@ pub fn forward(
                 taps: &pointwise,
                 input_step: padded.channels,
                 input_row: 0,
+                weights_row: 0,
                 output_channels: channels,
                 output: rows,
+                output_step: channels,
+                output_row: 0,
                 rows: 1,
                 pixels: strip.len() * to.width,
             });
@@ -113,7 +116,8 @@ pub fn prepare_backward(operation: &DepthwiseSeparable, weights: Weights, prepar
     }
 }
 
-/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten.
+/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten
+/// (none where they are not wanted).
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
@@ -127,7 +131,7 @@ pub fn backward(
     prepared: &[f32],
     output_gradient: OutputGradient,
     mut segment_gradients: Option<&mut [SegmentGradient]>,
-    weight_gradients: WeightGradients,
+    mut weight_gradients: Option<WeightGradients>,
     scratch: &mut Scratch,
 ) {
     let DepthwiseSeparable { window, input: from, output: to } = *operation;
@@ -155,70 +159,81 @@ pub fn backward(
     let reader = OutputGradientReader::new(output_gradient, channels, coefficients);
     padded.fill_border(copy, 0.0);
     spread_dh.fill(0.0);
-    weight_gradients.depthwise.fill(0.0);
-    weight_gradients.pointwise.fill(0.0);
+    if let Some(WeightGradients { depthwise, pointwise }) = &mut weight_gradients {
+        depthwise.fill(0.0);
+        pointwise.fill(0.0);
+    }
     if let Some(gradients) = segment_gradients.as_deref_mut() {
         clear_sums(gradients);
     }
     let (dh_row, dh_step) = (window.stride * spread.row(), window.stride * padded.channels);
     for image in 0..images {
-        fill(level, input, image, 0..from.height, size, copy, &padded);
+        if weight_gradients.is_some() {
+            fill(level, input, image, 0..from.height, size, copy, &padded);
+        }
         for strip in strips(to.height, to.width) {
             let x = &copy[strip.start * window.stride * padded.row()..];
             let pixels = strip.len() * to.width;
             let start = (image * to.height + strip.start) * to.width;
             reader.read(level, start, (1, pixels), dy, 0, channels);
-            level.run(Filter {
-                input: x,
-                taps: &taps,
-                window: &window,
-                channels: padded.channels,
-                input_step: window.stride * padded.channels,
-                input_row: window.stride * padded.row(),
-                weights: weights.depthwise,
-                output: h,
-                output_step: padded.channels,
-                output_row: output_strip.row(),
-                rows: strip.len(),
-                pixels: to.width,
-            });
-            level.run(DenseWeights {
-                input: h,
-                input_channels: padded.channels,
-                input_step: padded.channels,
-                input_row: 0,
-                dy,
-                output_channels: channels,
-                outputs: 0..channels,
-                dy_step: channels,
-                dy_row: 0,
-                rows: 1,
-                pixels,
-                gradient: weight_gradients.pointwise,
-            });
+            if let Some(gradients) = &mut weight_gradients {
+                level.run(Filter {
+                    input: x,
+                    taps: &taps,
+                    window: &window,
+                    channels: padded.channels,
+                    input_step: window.stride * padded.channels,
+                    input_row: window.stride * padded.row(),
+                    weights: weights.depthwise,
+                    output: h,
+                    output_step: padded.channels,
+                    output_row: output_strip.row(),
+                    rows: strip.len(),
+                    pixels: to.width,
+                });
+                level.run(DenseWeights {
+                    input: h,
+                    input_channels: padded.channels,
+                    input_step: padded.channels,
+                    input_row: 0,
+                    dy,
+                    output_channels: channels,
+                    outputs: 0..channels,
+                    dy_step: channels,
+                    dy_row: 0,
+                    rows: 1,
+                    pixels,
+                    gradient: gradients.pointwise,
+                });
+            }
             level.run(Dense {
                 input: dy,
                 taps: &transposed,
                 input_step: channels,
                 input_row: 0,
+                weights_row: 0,
                 output_channels: padded.channels,
                 output: dh,
+                output_step: padded.channels,
+                output_row: 0,
                 rows: 1,
                 pixels,
             });
-            level.run(FilterWeights {
-                input: x,
-                taps: &taps,
-                channels: padded.channels,
-                input_step: window.stride * padded.channels,
-                input_row: window.stride * padded.row(),
-                dh,
-                dh_step: padded.channels,
-                dh_row: to.width * padded.channels,
-                rows: strip.len(),
-                pixels: to.width,
-                gradient: weight_gradients.depthwise,
-            });
+            if let Some(gradients) = &mut weight_gradients {
+                level.run(FilterWeights {
+                    input: x,
+                    taps: &taps,
+                    channels: padded.channels,
+                    input_step: window.stride * padded.channels,
+                    input_row: window.stride * padded.row(),
+                    dh,
+                    dh_step: padded.channels,
+                    dh_row: to.width * padded.channels,
+                    rows: strip.len(),
+                    pixels: to.width,
+                    gradient: gradients.depthwise,
+                });
+            }
             let target = &mut spread_dh[spread.interior() + strip.start * dh_row..];
             spread_pixels(&dh[..pixels * padded.channels], to.width, padded.channels, target, dh_row, dh_step);
         }

@@ -14,8 +14,8 @@ impl FactorizedReduce {
     fn dense(&self) -> DenseConvolution {
         let Self { input, output } = *self;
         let half = output.channels / 2;
-        let first = WindowTap { number: 0, outputs: 0..half };
-        let second = WindowTap { number: 3, outputs: half..output.channels };
+        let first = WindowTap { number: 0, neighbours: 1, outputs: 0..half };
+        let second = WindowTap { number: 3, neighbours: 1, outputs: half..output.channels };
         DenseConvolution { window: WINDOW, input, output, taps: vec![first, second] }
     }
 }
@@ -46,7 +46,8 @@ pub fn prepare_backward(operation: &FactorizedReduce, weights: [&[f32]; 2], prep
     operation.dense().prepare_backward(weights.into_iter(), prepared);
 }
 
-/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten.
+/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten
+/// (none where they are not wanted).
 ///
 /// # Panics
 /// If a slice is shorter than its shape says.
@@ -59,9 +60,10 @@ pub fn backward(
     prepared: &[f32],
     output_gradient: OutputGradient,
     segment_gradients: Option<&mut [SegmentGradient]>,
-    mut weight_gradients: [&mut [f32]; 2],
+    mut weight_gradients: Option<[&mut [f32]; 2]>,
     scratch: &mut Scratch,
 ) {
     let dense = operation.dense();
-    dense.backward(level, input, images, prepared, output_gradient, segment_gradients, &mut weight_gradients, scratch);
+    let weight_gradients = weight_gradients.as_mut().map(|halves| &mut halves[..]);
+    dense.backward(level, input, images, prepared, output_gradient, segment_gradients, weight_gradients, scratch);
 }

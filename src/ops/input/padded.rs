@@ -32,6 +32,15 @@ impl Padded {
         Self { height: height + reach, width: width + reach, channels, top: border, left: border, inner }
     }
 
+    /// The bordered output gradient in which every pixel of an input of this size finds the output pixels that its taps reach, at any stride.
+    pub fn output_gradient(window: &Window, (height, width): (usize, usize), channels: usize) -> Self {
+        let reach = window.dilation * (window.kernel - 1);
+        let border = reach.saturating_sub(window.padding).div_ceil(window.stride);
+        let reached = |size: usize| border + (size - 1 + window.padding) / window.stride + 1;
+        let inner = (window.output_size(height), window.output_size(width));
+        Self { height: reached(height), width: reached(width), channels, top: border, left: border, inner }
+    }
+
     /// Numbers in a row.
     pub fn row(&self) -> usize {
         self.width * self.channels

@@ -54,6 +54,14 @@ struct Prologue<'a> {
 }
 
 impl Prologue<'_> {
+    /// Rows as they are: the network's input.
+    fn copy(self) {
+        let row = self.pixels * self.channels;
+        for (values, target) in self.values.chunks_exact(row).zip(self.target.chunks_mut(self.target_row)) {
+            target[..row].copy_from_slice(values);
+        }
+    }
+
     fn scalar(self) {
         let segment = Segment { values: self.values, channels: self.channels, normalize: self.normalize };
         for row in 0..self.rows {
@@ -116,6 +124,8 @@ impl Kernel for Prologue<'_> {
             self.width(simd);
         } else if self.channels.is_multiple_of(8) {
             self.width(simd.narrow());
+        } else if self.normalize.is_none() && !self.relu && self.channels == self.target_step {
+            self.copy();
         } else {
             self.scalar();
         }

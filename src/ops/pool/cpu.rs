@@ -10,7 +10,8 @@ use crate::ops::input::{
     spread_pixels, strip_rows, strips,
 };
 use crate::ops::{Pool, PoolKind, Window};
-use crate::simd::{Level, Scratch};
+use crate::simd::{Kernel, Level, Scratch, Simd};
+use std::ops::Range;
 
 /// Pools `images` images: `output = [image][row][column][channel]`, overwritten. The statistics of the output are merged into `moments`.
 ///
@@ -39,7 +40,7 @@ pub fn forward(
         for strip in strips(to.height, to.width) {
             let row = to.width * channels;
             let start = (image * to.height + strip.start) * row;
-            let rows = &mut output[start..start + strip.len() * row];
+            let values = &mut output[start..start + strip.len() * row];
             let x = &copy[strip.start * window.stride * padded.row()..];
             let (input_step, input_row) = (window.stride * channels, window.stride * padded.row());
             match kind {
@@ -49,7 +50,7 @@ pub fn forward(
                     channels,
                     input_step,
                     input_row,
-                    output: rows,
+                    output: values,
                     output_step: channels,
                     output_row: row,
                     rows: strip.len(),
@@ -64,17 +65,18 @@ pub fn forward(
                         input_step,
                         input_row,
                         weights: ones,
-                        output: rows,
+                        output: values,
                         output_step: channels,
                         output_row: row,
                         rows: strip.len(),
                         pixels: to.width,
                     });
-                    divide_by_valid_taps(&window, size, strip.clone(), to.width, rows);
+                    let (rows, pixels) = (strip.clone(), to.width);
+                    level.run(DivideByValidTaps { window: &window, size, rows, pixels, channels, values });
                 }
             }
             if let Some(moments) = &mut moments {
-                moments.add_strip(level, rows);
+                moments.add_strip(level, values);
             }
         }
     }
@@ -141,7 +143,8 @@ pub fn backward(
             reader.read(level, start, (to.height, to.width), &mut dy[spread.interior()..], dy_row, dy_step);
         } else {
             reader.read(level, start, (1, to.pixels()), packed, 0, channels);
-            divide_by_valid_taps(&window, size, 0..to.height, to.width, packed);
+            let (rows, pixels, values) = (0..to.height, to.width, &mut *packed);
+            level.run(DivideByValidTaps { window: &window, size, rows, pixels, channels, values });
             spread_pixels(packed, to.width, channels, &mut dy[spread.interior()..], dy_row, dy_step);
         }
         for strip in strips(from.height, from.width) {
@@ -180,29 +183,48 @@ pub fn backward(
 }
 
 /// Taps of the window at output position `index` that fall into `size` pixels, along one axis.
+#[inline(always)]
 fn valid_taps(window: &Window, index: usize, size: usize) -> usize {
-    (0..window.kernel)
-        .filter(|tap| {
-            let place = index * window.stride + tap * window.dilation;
-            place >= window.padding && place - window.padding < size
-        })
-        .count()
+    // Of the first tap; those before the border and beyond the other are not valid.
+    let place = index * window.stride;
+    let before = window.padding.saturating_sub(place).div_ceil(window.dilation);
+    let until = (size + window.padding).saturating_sub(place).div_ceil(window.dilation).min(window.kernel);
+    until.saturating_sub(before)
 }
 
-/// Divides rows `rows` of an output, `values = [row][pixel][channel]`, by each window's number of valid taps.
-fn divide_by_valid_taps(
-    window: &Window,
-    (height, width): (usize, usize),
-    rows: std::ops::Range<usize>,
+/// Divides rows `rows` of an output, `values = [row][pixel][channel]`, by each window's number of valid taps: a product by its reciprocal.
+struct DivideByValidTaps<'a> {
+    window: &'a Window,
+    /// Of the input.
+    size: (usize, usize),
+    rows: Range<usize>,
     pixels: usize,
-    values: &mut [f32],
-) {
-    let channels = values.len() / (rows.len() * pixels);
-    for (row, values) in rows.zip(values.chunks_exact_mut(pixels * channels)) {
-        let vertical = valid_taps(window, row, height);
-        for (column, pixel) in values.chunks_exact_mut(channels).enumerate() {
-            let count = (vertical * valid_taps(window, column, width)) as f32;
-            pixel.iter_mut().for_each(|value| *value /= count);
+    channels: usize,
+    values: &'a mut [f32],
+}
+
+impl DivideByValidTaps<'_> {
+    #[inline(always)]
+    fn body<S: Simd>(self, simd: S) {
+        let Self { window, size: (height, width), pixels, channels, .. } = self;
+        for (row, values) in self.rows.zip(self.values.chunks_exact_mut(pixels * channels)) {
+            let vertical = valid_taps(window, row, height);
+            for (column, pixel) in values.chunks_exact_mut(channels).enumerate() {
+                let share = simd.splat(1.0 / (vertical * valid_taps(window, column, width)) as f32);
+                for vector in pixel.chunks_exact_mut(S::LANES) {
+                    // SAFETY: the chunk holds a vector.
+                    unsafe { simd.store(vector.as_mut_ptr(), simd.mul(simd.load(vector.as_ptr()), share)) };
+                }
+            }
         }
+    }
+}
+
+impl Kernel for DivideByValidTaps<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        assert!(self.channels.is_multiple_of(8));
+        if self.channels.is_multiple_of(S::LANES) { self.body(simd) } else { self.body(simd.narrow()) }
     }
 }

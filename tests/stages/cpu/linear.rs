@@ -155,19 +155,19 @@ impl Stage for Linear<'_> {
         inputs.backward(accumulate, |input, mut targets| match operation {
             Operation::Convolution(op) => {
                 let wanted = (!case.image).then_some(&mut targets[..]);
-                let dw = &mut gradients[0];
+                let dw = Some(&mut gradients[0][..]);
                 convolution::cpu::backward(level, op, input, images, prepared, dy, wanted, dw, scratch);
             }
             Operation::DepthwiseSeparable(op) => {
                 let [depthwise, pointwise] = gradients.as_mut_slice() else { unreachable!("two weights") };
-                let dw = depthwise::cpu::WeightGradients { depthwise, pointwise };
+                let dw = Some(depthwise::cpu::WeightGradients { depthwise, pointwise });
                 let wanted = (!case.image).then_some(&mut targets[..]);
                 let weights = separable(values);
                 depthwise::cpu::backward(level, op, input, images, weights, prepared, dy, wanted, dw, scratch);
             }
             Operation::FactorizedReduce(op) => {
                 let [first, second] = gradients.as_mut_slice() else { unreachable!("two weights") };
-                let dw: [&mut [f32]; 2] = [first, second];
+                let dw: Option<[&mut [f32]; 2]> = Some([first, second]);
                 let wanted = (!case.image).then_some(&mut targets[..]);
                 factorized_reduce::cpu::backward(level, op, input, images, prepared, dy, wanted, dw, scratch);
             }
