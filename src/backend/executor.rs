@@ -1,6 +1,7 @@
 //! What a host backend must do: run lanes forward and backward, and graphs of many lanes forward.
 
 use super::LanePlan;
+use crate::device::DeviceError;
 use crate::network::{Bank, Network};
 use crate::plan::Gates;
 use crate::tensor::Real;
@@ -124,7 +125,7 @@ impl Demand<'_> {
     }
 }
 
-/// A backend whose memory is the host's.
+/// A backend that is given banks and mini-batches in host memory.
 pub trait Executor: Sync {
     type Real: Real;
 
@@ -135,9 +136,15 @@ pub trait Executor: Sync {
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory;
 
     /// Forward and backward of every lane. Lanes do not see each other; results come in their order.
-    fn train(&self, lanes: &[TrainLane<'_, Self::Real>]) -> Vec<TrainResult<Self::Real>>;
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn train(&self, lanes: &[TrainLane<'_, Self::Real>]) -> Result<Vec<TrainResult<Self::Real>>, DeviceError>;
 
     /// Forward of a graph of one or many lanes over one mini-batch.
+    ///
+    /// # Errors
+    /// A device that fails.
     fn evaluate(
         &self,
         network: &Network,
@@ -145,5 +152,5 @@ pub trait Executor: Sync {
         batch: MiniBatch<'_, Self::Real>,
         bank: &Bank<Self::Real>,
         regime: Regime<'_>,
-    ) -> Evaluation;
+    ) -> Result<Evaluation, DeviceError>;
 }

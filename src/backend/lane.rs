@@ -3,13 +3,17 @@
 use crate::network::Network;
 use crate::network::ParameterRef;
 use crate::ops::Cost;
-use crate::plan::{Graph, Schedule};
+use crate::plan::{Graph, Order, Schedule};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Everything about one lane that does not change from step to step.
 pub struct LanePlan {
     pub graph: Graph,
+    /// One stage after the other.
     pub schedule: Schedule,
+    levels: OnceLock<Levels>,
+    training: bool,
     /// Trained parameters that the lane uses, in ascending order.
     pub parameters: Vec<ParameterRef>,
     /// Place of each of them in the lane's row of weight gradients (kernel layout).
@@ -20,24 +24,29 @@ pub struct LanePlan {
     pub cost: Cost,
 }
 
+/// A graph's stages in levels that run side by side, and its memory in that order.
+pub struct Levels {
+    pub order: Order,
+    pub schedule: Schedule,
+}
+
 impl LanePlan {
     /// Forward and backward of one lane, without what no result depends on.
     pub fn training(network: &Network, graph: Graph) -> Self {
         let graph = graph.pruned(true);
-        let schedule = Schedule::training(&graph);
         let cost = graph.training_cost(size_of::<f32>() as u64);
-        Self::new(network, graph, schedule, cost)
+        Self::new(network, graph, true, cost)
     }
 
     /// Forward of one or several lanes, likewise.
     pub fn evaluation(network: &Network, graph: Graph) -> Self {
         let graph = graph.pruned(false);
-        let schedule = Schedule::evaluation(&graph);
         let cost = graph.forward_cost(size_of::<f32>() as u64);
-        Self::new(network, graph, schedule, cost)
+        Self::new(network, graph, false, cost)
     }
 
-    fn new(network: &Network, graph: Graph, schedule: Schedule, cost: Cost) -> Self {
+    fn new(network: &Network, graph: Graph, training: bool, cost: Cost) -> Self {
+        let schedule = Schedule::new(&graph, &Order::sequential(&graph, training));
         let parameters = graph.parameters();
         let mut row_len = 0;
         let row = (parameters.iter())
@@ -48,7 +57,16 @@ impl LanePlan {
                 (*reference, range)
             })
             .collect();
-        Self { graph, schedule, parameters, row, row_len, cost }
+        Self { graph, schedule, levels: OnceLock::new(), training, parameters, row, row_len, cost }
+    }
+
+    /// For devices that run a level at a time.
+    pub fn levels(&self) -> &Levels {
+        self.levels.get_or_init(|| {
+            let order = Order::levels(&self.graph, self.training);
+            let schedule = Schedule::new(&self.graph, &order);
+            Levels { order, schedule }
+        })
     }
 
     /// Where a parameter's gradient lies in the row.

@@ -11,4 +11,4 @@ mod unsampled;
 pub use executor::{
     BatchStatistics, Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
 };
-pub use lane::LanePlan;
+pub use lane::{LanePlan, Levels};

@@ -77,7 +77,7 @@ impl DeviceTask for Eval {
         let started = Instant::now();
         for norm in &self.norms {
             let (host, seed) = (&trainer.host, replica.data_seed);
-            let results = evaluator.evaluate_observed(host, &replica.state, *norm, seed, &mut || progress.inc(1));
+            let results = evaluator.evaluate_observed(host, &replica.state, *norm, seed, &mut || progress.inc(1))?;
             rows.extend(evaluator.records(trainer.step, self.checkpoint.replica, *norm, &results));
         }
         let seconds = started.elapsed().as_secs_f64();

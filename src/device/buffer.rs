@@ -34,6 +34,24 @@ impl<T: Pod> Buffer<T> {
         self.driver.upload(self.address, bytemuck::cast_slice(values))
     }
 
+    /// Writes some elements, from element `first` on.
+    ///
+    /// # Errors
+    /// More values than the buffer holds there, or an error of the driver.
+    pub fn write(&mut self, first: usize, values: &[T]) -> Result<(), DeviceError> {
+        self.check_range(first, values.len())?;
+        self.driver.upload(self.address + (first * size_of::<T>()) as u64, bytemuck::cast_slice(values))
+    }
+
+    /// Elements `first` to `first + values.len()`, as [`Self::download`].
+    ///
+    /// # Errors
+    /// Fewer elements than that, a launch before that failed, or an error of the driver.
+    pub fn read(&self, first: usize, values: &mut [T]) -> Result<(), DeviceError> {
+        self.check_range(first, values.len())?;
+        self.driver.download(bytemuck::cast_slice_mut(values), self.address + (first * size_of::<T>()) as u64)
+    }
+
     /// All elements, after everything asked of the device before.
     ///
     /// # Errors
@@ -55,6 +73,11 @@ impl<T: Pod> Buffer<T> {
     fn check_len(&self, values: usize) -> Result<(), DeviceError> {
         let name = || self.name.clone();
         if values == self.len { Ok(()) } else { Err(DeviceError::Length { name: name(), values, len: self.len }) }
+    }
+
+    fn check_range(&self, first: usize, values: usize) -> Result<(), DeviceError> {
+        let room = self.len.saturating_sub(first);
+        if values <= room { Ok(()) } else { Err(DeviceError::Length { name: self.name.clone(), values, len: room }) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Memory and order of a graph on a device: *how* it runs.
 
+use super::Order;
 use super::graph::{Graph, StageId, ValueId};
 use crate::tensor::{Shape, padded_channels};
 
@@ -25,13 +26,15 @@ pub struct Slot {
     pub len: usize,
 }
 
-/// Slots of a graph's values and of their gradients. Two that live at the same time never overlap.
+/// Slots of a graph's values, of their gradients, and of what stages need for themselves. Two that live at the same time never overlap.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// `None` for the image, which the lane brings.
     pub values: Vec<Option<Slot>>,
-    /// Empty in evaluation; `None` for the image.
+    /// Empty in evaluation; `None` for the image, and where no stage with a backward pass reads the value.
     pub gradients: Vec<Option<Slot>>,
+    /// Of the stages whose backward pass needs some.
+    pub scratch: Vec<Option<Slot>>,
     /// Arena elements an image.
     pub elements_per_image: usize,
     /// The stage whose backward writes a value's gradient first (the last that reads the value), in training.
@@ -47,58 +50,69 @@ struct Interval {
     len: usize,
 }
 
+/// What an interval is for.
+enum Owner {
+    Value(ValueId),
+    Gradient(ValueId),
+    Scratch(StageId),
+}
+
 impl Schedule {
-    /// Forward only: a value lives until its last reader has run.
-    pub fn evaluation(graph: &Graph) -> Self {
-        Self::new(graph, false)
-    }
-
-    /// Forward and backward: a value lives until its producer's backward, a gradient from its first writer to its producer's backward.
-    pub fn training(graph: &Graph) -> Self {
-        Self::new(graph, true)
-    }
-
-    fn new(graph: &Graph, training: bool) -> Self {
-        let stages = graph.stages.len();
-        let mut producer = vec![None; graph.values.len()];
-        let mut first_reader = vec![None; graph.values.len()];
-        let mut last_reader = vec![None; graph.values.len()];
+    /// A value lives from its producer until its last reader has run, in training until its producer's backward; a gradient from its
+    /// first writer to its producer's backward.
+    pub fn new(graph: &Graph, order: &Order) -> Self {
+        let training = !order.backward.is_empty();
+        let values = graph.values.len();
+        let (mut first_writer, mut last_writer) = (vec![None; values], vec![None; values]);
+        let mut ends = vec![None; values];
         for (id, stage) in graph.stages.iter().enumerate() {
             for &value in &stage.inputs {
-                first_reader[value].get_or_insert(id);
-                last_reader[value] = Some(id);
-            }
-            if let Some(value) = stage.output {
-                producer[value] = Some(id);
+                ends[value] = ends[value].max(Some(order.forward[id]));
+                if training && order.backward[id].is_some() {
+                    last_writer[value].get_or_insert(id);
+                    first_writer[value] = Some(id);
+                }
             }
         }
-        let backward = |stage: StageId| 2 * stages - 1 - stage;
         let mut intervals = Vec::new();
-        let mut owners: Vec<(ValueId, bool)> = Vec::new();
-        for (value, producer) in producer.iter().enumerate() {
-            let Some(producer) = *producer else { continue };
+        let mut owners = Vec::new();
+        let mut add = |owner: Owner, first: usize, last: usize, len: usize| {
+            intervals.push(Interval { first, last, len });
+            owners.push(owner);
+        };
+        for (id, stage) in graph.stages.iter().enumerate() {
+            let backward = order.backward.get(id).copied().flatten();
+            if let (Some(time), true) = (backward, order.scratch[id] > 0) {
+                add(Owner::Scratch(id), time, time, order.scratch[id]);
+            }
+            let Some(value) = stage.output else { continue };
             let shape = graph.values[value].shape;
             let len = shape.pixels() * padded_channels(shape.channels);
-            let last = if training { backward(producer) } else { last_reader[value].unwrap_or(producer) };
-            intervals.push(Interval { first: producer, last, len });
-            owners.push((value, false));
-            if training {
-                let first = backward(last_reader[value].unwrap_or(producer));
-                intervals.push(Interval { first, last: backward(producer), len });
-                owners.push((value, true));
+            let made = order.forward[id];
+            let last = backward.unwrap_or(made).max(ends[value].unwrap_or(made));
+            add(Owner::Value(value), made, last, len);
+            if let Some(last) = backward {
+                let first = first_writer[value].and_then(|stage| order.backward[stage]).unwrap_or(last);
+                add(Owner::Gradient(value), first, last, len);
             }
         }
         let (slots, elements_per_image) = place(&intervals);
-        let mut values = vec![None; graph.values.len()];
-        let mut gradients = vec![None; if training { graph.values.len() } else { 0 }];
-        for ((value, is_gradient), slot) in owners.into_iter().zip(slots) {
-            if is_gradient {
-                gradients[value] = Some(slot);
-            } else {
-                values[value] = Some(slot);
+        let mut schedule = Self {
+            values: vec![None; values],
+            gradients: vec![None; if training { values } else { 0 }],
+            scratch: vec![None; graph.stages.len()],
+            elements_per_image,
+            first_writer,
+            last_writer,
+        };
+        for (owner, slot) in owners.into_iter().zip(slots) {
+            match owner {
+                Owner::Value(value) => schedule.values[value] = Some(slot),
+                Owner::Gradient(value) => schedule.gradients[value] = Some(slot),
+                Owner::Scratch(stage) => schedule.scratch[stage] = Some(slot),
             }
         }
-        Self { values, gradients, elements_per_image, first_writer: last_reader, last_writer: first_reader }
+        schedule
     }
 }
 

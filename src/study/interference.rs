@@ -4,6 +4,7 @@
 //! evaluation images after a step on child i, minus before. One more row is a step with gradient zero: momentum and weight decay
 //! alone; it runs no forward pass, so buffers stay.
 
+use crate::device::DeviceError;
 use crate::backend::Executor;
 use crate::backend::host::{Architecture, ChildEvaluation, ReplicaStep, update};
 use crate::network::State;
@@ -47,7 +48,7 @@ pub struct SharedSummary {
 /// many are done.
 ///
 /// # Errors
-/// A mini-batch that is not there, or a loss that is not finite.
+/// A mini-batch that is not there, a device that fails, or a loss that is not finite.
 pub fn measure<E: Executor>(
     trainer: &mut Trainer<E>,
     replica: usize,
@@ -62,27 +63,27 @@ pub fn measure<E: Executor>(
     let (setup, host) = (trainer.setup.clone(), &trainer.host);
     let snapshot = &trainer.replicas[replica].state;
     let data_seed = trainer.replicas[replica].data_seed;
-    let evaluate = |state: &State<E::Real>| -> Vec<Vec<ChildEvaluation>> {
+    let evaluate = |state: &State<E::Real>| -> Result<Vec<Vec<ChildEvaluation>>, DeviceError> {
         norms.iter().map(|norm| evaluator.evaluate(host, state, *norm, data_seed)).collect()
     };
-    let before = evaluate(snapshot);
+    let before = evaluate(snapshot)?;
     let mut after = Vec::new();
     for (row, child) in evaluator.children.iter().enumerate() {
         let mut state = snapshot.clone();
         let lanes = vec![(Architecture::Child(child.clone()), batch.view())];
         let reduce = setup.config.step.reduce();
         let step = ReplicaStep { model: &setup.model, state: &mut state, lanes, reduce, sgd, learning_rate: rate };
-        let loss = host.step(&mut [step])[0][0].loss;
+        let loss = host.step(&mut [step])?[0][0].loss;
         if !loss.is_finite() {
             let (step, trained) = (trainer.step, format!("child {}", setup.space().format_child(child)));
             return Err(TrainError::Loss { step, trained, replica: replica as u32, loss });
         }
-        after.push(evaluate(&state));
+        after.push(evaluate(&state)?);
         stepped(row + 1);
     }
     let mut state = snapshot.clone();
     update(&sgd, &setup.model, &mut state, Vec::new(), rate);
-    after.push(evaluate(&state));
+    after.push(evaluate(&state)?);
     let norms = (norms.iter().zip(before).enumerate())
         .map(|(index, (norm, before))| (*norm, before, after.iter().map(|row| row[index].clone()).collect()))
         .collect();

@@ -47,7 +47,7 @@ impl AlphaSearch {
 /// Moves the architecture parameters of some replicas, each beside its state, by their mini-batch `number`.
 ///
 /// # Errors
-/// A loss that is not finite at this `step`: no architecture parameter moves then.
+/// A device that fails, or a loss that is not finite at this `step`: no architecture parameter moves then.
 pub fn step_alphas<E: Executor>(
     host: &Host<E>,
     setup: &Setup,
@@ -64,7 +64,7 @@ pub fn step_alphas<E: Executor>(
     let mut steps: Vec<_> = (replicas.iter_mut().zip(&gates).zip(&batches))
         .map(|(((state, _), gates), batch)| GateStep { model: &setup.model, state, gates, batch: batch.view() })
         .collect();
-    let results = host.gate_gradients(&mut steps);
+    let results = host.gate_gradients(&mut steps)?;
     if let Some((replica, result)) = results.iter().enumerate().find(|(_, result)| !result.loss.loss.is_finite()) {
         let trained = "the mixture on the mini-batch of the architecture parameters".to_owned();
         return Err(TrainError::Loss { step, trained, replica: replica as u32, loss: result.loss.loss });

@@ -1,6 +1,7 @@
 //! What can go wrong in a run.
 
 use crate::data::DataError;
+use crate::device::DeviceError;
 use crate::files::{CsvError, FileError};
 use crate::network::{ExchangeError, NetworkError};
 use crate::records::RecordError;
@@ -22,6 +23,8 @@ pub enum TrainError {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Data(#[from] DataError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]

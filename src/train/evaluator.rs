@@ -2,6 +2,7 @@
 
 use super::Setup;
 use super::config::NormRegime;
+use crate::device::DeviceError;
 use crate::backend::Executor;
 use crate::backend::host::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Host, Recalibrated};
 use crate::network::State;
@@ -63,17 +64,23 @@ impl Evaluator {
     }
 
     /// One result a child. `data_seed` draws the mini-batches of the recalibration.
+    ///
+    /// # Errors
+    /// A device that fails.
     pub fn evaluate<E: Executor>(
         &self,
         host: &Host<E>,
         state: &State<E::Real>,
         norm: NormRegime,
         data_seed: u64,
-    ) -> Vec<ChildEvaluation> {
+    ) -> Result<Vec<ChildEvaluation>, DeviceError> {
         self.evaluate_observed(host, state, norm, data_seed, &mut || {})
     }
 
     /// As [`Evaluator::evaluate`]; `passed` hears of every pass.
+    ///
+    /// # Errors
+    /// A device that fails.
     pub fn evaluate_observed<E: Executor>(
         &self,
         host: &Host<E>,
@@ -81,8 +88,10 @@ impl Evaluator {
         norm: NormRegime,
         data_seed: u64,
         passed: &mut dyn FnMut(),
-    ) -> Vec<ChildEvaluation> {
-        let recalibrated = (norm == NormRegime::Recalibrated).then(|| self.recalibrate(host, state, data_seed, passed));
+    ) -> Result<Vec<ChildEvaluation>, DeviceError> {
+        let recalibrated = (norm == NormRegime::Recalibrated)
+            .then(|| self.recalibrate(host, state, data_seed, passed))
+            .transpose()?;
         let regime = match (&recalibrated, norm) {
             (Some(statistics), _) => EvaluationRegime::Recalibrated(statistics),
             (None, NormRegime::Batch) => EvaluationRegime::Batch,
@@ -92,9 +101,9 @@ impl Evaluator {
         let images: Vec<u32> = self.images.clone().collect();
         for images in images.chunks(self.batch as usize) {
             let batch = self.setup.load(images);
-            host.evaluate(&self.plan, state, batch.view(), regime, &mut results, passed);
+            host.evaluate(&self.plan, state, batch.view(), regime, &mut results, passed)?;
         }
-        results
+        Ok(results)
     }
 
     /// Statistics over fixed, unaugmented, training-size mini-batches of training images.
@@ -104,7 +113,7 @@ impl Evaluator {
         state: &State<E::Real>,
         data_seed: u64,
         passed: &mut dyn FnMut(),
-    ) -> Recalibrated {
+    ) -> Result<Recalibrated, DeviceError> {
         let training = &self.setup.split.training;
         let order = Stream::new(data_seed, Purpose::Recalibration, 0, 0).permutation(training.len() as u32);
         let mut images = order.iter().cycle().map(|index| training.start + index);
@@ -114,9 +123,9 @@ impl Evaluator {
             let chosen: Vec<u32> = images.by_ref().take(size).collect();
             let batch = self.setup.load(&chosen);
             let batches = self.recalibration_batches as usize;
-            host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated, passed);
+            host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated, passed)?;
         }
-        recalibrated
+        Ok(recalibrated)
     }
 
     /// Rows for the record of an evaluation.

@@ -340,7 +340,7 @@ impl<E: Executor> Run<E> {
             let evaluator = derived.as_ref().unwrap_or(evaluator);
             for norm in norms {
                 let (host, state, seed) = (&self.trainer.host, &replica.state, replica.data_seed);
-                let results = evaluator.evaluate_observed(host, state, *norm, seed, &mut passed);
+                let results = evaluator.evaluate_observed(host, state, *norm, seed, &mut passed)?;
                 rows.extend(evaluator.records(self.trainer.step, number as u32, *norm, &results));
             }
         }

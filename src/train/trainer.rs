@@ -236,7 +236,7 @@ impl<E: Executor> Trainer<E> {
                 learning_rate: rate,
             })
             .collect();
-        let losses = self.host.step(&mut steps);
+        let losses = self.host.step(&mut steps)?;
         let mut records = Vec::new();
         for (replica, (step, losses)) in steps.iter().zip(&losses).enumerate() {
             for ((trained, batch), lane) in step.lanes.iter().zip(losses) {

@@ -13,6 +13,7 @@ use super::executor::{
     Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
 };
 use super::{BatchStatistics, LanePlan};
+use crate::device::DeviceError;
 use crate::network::{Bank, Network};
 use crate::ops::head::cpu::Head;
 use crate::ops::{Operation, convolution};
@@ -117,7 +118,7 @@ impl Executor for Cpu {
         WorkingMemory { training, evaluation, scratch }
     }
 
-    fn train(&self, lanes: &[TrainLane<'_, f32>]) -> Vec<TrainResult<f32>> {
+    fn train(&self, lanes: &[TrainLane<'_, f32>]) -> Result<Vec<TrainResult<f32>>, DeviceError> {
         let mut results = Vec::with_capacity(lanes.len());
         for wave in lanes.chunks(Self::wave()) {
             let run = |lane: &TrainLane<'_, f32>| {
@@ -132,7 +133,7 @@ impl Executor for Cpu {
             };
             results.par_extend(wave.par_iter().map(run));
         }
-        results
+        Ok(results)
     }
 
     fn evaluate(
@@ -142,14 +143,14 @@ impl Executor for Cpu {
         batch: MiniBatch<'_, f32>,
         bank: &Bank<f32>,
         regime: Regime<'_>,
-    ) -> Evaluation {
+    ) -> Result<Evaluation, DeviceError> {
         let len = evaluation_len(plan, batch.labels.len());
         let mut run = self.start(network, plan, batch, bank, len);
         run.forward(regime);
         let heads = run.heads.iter().map(|head| head.result(batch.labels)).collect();
         let statistics = run.statistics();
         self.arenas.give(run.arena);
-        Evaluation { heads, statistics }
+        Ok(Evaluation { heads, statistics })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Host;
 use crate::backend::{BatchStatistics, Executor, LanePlan, MiniBatch, Regime};
+use crate::device::DeviceError;
 use crate::network::{Model, State};
 use crate::plan::Graph;
 use crate::space::Child;
@@ -85,6 +86,9 @@ impl ChildEvaluation {
 impl<E: Executor> Host<E> {
     /// Evaluates the plan's children on one mini-batch and adds to their results, in the plan's order of children. `done` hears of
     /// every graph.
+    ///
+    /// # Errors
+    /// A device that fails.
     pub fn evaluate(
         &self,
         plan: &EvaluationPlan,
@@ -93,7 +97,7 @@ impl<E: Executor> Host<E> {
         regime: EvaluationRegime<'_>,
         results: &mut [ChildEvaluation],
         done: &mut dyn FnMut(),
-    ) {
+    ) -> Result<(), DeviceError> {
         let network = &plan.model.network;
         let mut results = results.iter_mut();
         for (group, (lane_plan, children)) in plan.groups.iter().enumerate() {
@@ -102,7 +106,7 @@ impl<E: Executor> Host<E> {
                 EvaluationRegime::Batch => Regime::Batch,
                 EvaluationRegime::Recalibrated(statistics) => Regime::Given(&statistics.sums[group]),
             };
-            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, regime);
+            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, regime)?;
             for (child, head) in results.by_ref().take(*children).zip(evaluation.heads) {
                 child.loss_sum += head.loss_sum;
                 child.correct += head.correct;
@@ -111,10 +115,14 @@ impl<E: Executor> Host<E> {
             }
             done();
         }
+        Ok(())
     }
 
     /// Adds one of `batches` mini-batches to the plain means of the batch means and of the unbiased batch variances. `done` hears of
     /// every graph.
+    ///
+    /// # Errors
+    /// A device that fails.
     pub fn recalibrate(
         &self,
         plan: &EvaluationPlan,
@@ -123,11 +131,11 @@ impl<E: Executor> Host<E> {
         batches: usize,
         recalibrated: &mut Recalibrated,
         done: &mut dyn FnMut(),
-    ) {
+    ) -> Result<(), DeviceError> {
         let share = 1.0 / batches as f64;
         for ((lane_plan, _), sums) in plan.groups.iter().zip(&mut recalibrated.sums) {
             let network = &plan.model.network;
-            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, Regime::Batch);
+            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, Regime::Batch)?;
             for (sum, statistics) in sums.iter_mut().zip(evaluation.statistics) {
                 let Some(statistics) = statistics else { continue };
                 let channels = statistics.mean.len();
@@ -143,5 +151,6 @@ impl<E: Executor> Host<E> {
             }
             done();
         }
+        Ok(())
     }
 }

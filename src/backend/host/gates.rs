@@ -3,6 +3,7 @@
 use super::step::move_running_statistics;
 use super::{Host, LaneLoss};
 use crate::backend::{Executor, MiniBatch, TrainLane};
+use crate::device::DeviceError;
 use crate::network::{Model, State};
 use crate::plan::{Choice, Gates};
 use rayon::prelude::*;
@@ -27,7 +28,10 @@ pub struct GateGradients {
 impl<E: Executor> Host<E> {
     /// Forward and backward of every replica's mixture, weights as they are. The forward pass moves running statistics where the loss
     /// is finite, as every one in training does.
-    pub fn gate_gradients(&self, replicas: &mut [GateStep<'_, E::Real>]) -> Vec<GateGradients> {
+    ///
+    /// # Errors
+    /// A device that fails; nothing is moved then.
+    pub fn gate_gradients(&self, replicas: &mut [GateStep<'_, E::Real>]) -> Result<Vec<GateGradients>, DeviceError> {
         let plans: Vec<_> = replicas.iter().map(|replica| self.training_plan(replica.model, Choice::Mixture)).collect();
         let lanes: Vec<TrainLane<'_, E::Real>> = (replicas.iter().zip(&plans))
             .map(|(replica, plan)| TrainLane {
@@ -39,8 +43,8 @@ impl<E: Executor> Host<E> {
                 weight_gradients: false,
             })
             .collect();
-        let results = self.executor.train(&lanes);
-        (replicas.par_iter_mut().zip(results).zip(&plans))
+        let results = self.executor.train(&lanes)?;
+        let results = (replicas.par_iter_mut().zip(results).zip(&plans))
             .map(|((replica, result), plan)| {
                 let loss = result.lane_loss();
                 if loss.loss.is_finite() {
@@ -48,6 +52,7 @@ impl<E: Executor> Host<E> {
                 }
                 GateGradients { loss, gradients: result.gates }
             })
-            .collect()
+            .collect();
+        Ok(results)
     }
 }

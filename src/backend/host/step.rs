@@ -2,6 +2,7 @@
 
 use super::{Architecture, Gradients, Host, update};
 use crate::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
+use crate::device::DeviceError;
 use crate::network::ParameterRef;
 use crate::network::{Model, State};
 use crate::ops::sgd::Sgd;
@@ -43,7 +44,10 @@ pub struct LaneLoss {
 impl<E: Executor> Host<E> {
     /// Forward and backward of all lanes of all replicas, then one update of each replica whose losses are finite.
     /// Losses come replica by replica, in the order of the lanes.
-    pub fn step(&self, replicas: &mut [ReplicaStep<'_, E::Real>]) -> Vec<Vec<LaneLoss>> {
+    ///
+    /// # Errors
+    /// A device that fails; nothing is updated then.
+    pub fn step(&self, replicas: &mut [ReplicaStep<'_, E::Real>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
         let plans: Vec<_> = (replicas.iter())
             .map(|r| {
                 r.lanes.iter().map(|(trained, _)| self.training_plan(r.model, trained.choice())).collect::<Vec<_>>()
@@ -61,24 +65,28 @@ impl<E: Executor> Host<E> {
                 })
             })
             .collect();
-        let mut results = self.executor.train(&lanes).into_iter();
+        let mut results = self.executor.train(&lanes)?.into_iter();
         let results: Vec<Vec<_>> = plans.iter().map(|plans| results.by_ref().take(plans.len()).collect()).collect();
-        replicas.par_iter_mut().zip(results).zip(&plans).map(|((r, results), plans)| r.apply(&results, plans)).collect()
+        let updates = replicas.par_iter_mut().zip(results).zip(&plans);
+        Ok(updates.map(|((replica, results), plans)| replica.apply(&results, plans)).collect())
     }
 
     /// Raw weight gradients of one child on one mini-batch; nothing is updated.
+    ///
+    /// # Errors
+    /// A device that fails.
     pub fn gradients(
         &self,
         model: &Arc<Model>,
         state: &State<E::Real>,
         child: &Child,
         batch: MiniBatch<'_, E::Real>,
-    ) -> (LaneLoss, Gradients<E::Real>) {
+    ) -> Result<(LaneLoss, Gradients<E::Real>), DeviceError> {
         let plan = self.training_plan(model, Choice::Child(child));
         let (network, bank) = (&model.network, &state.weights);
         let lane = TrainLane { network, plan: &plan, batch, bank, gates: None, weight_gradients: true };
-        let results = self.executor.train(&[lane]);
-        (results[0].lane_loss(), combine(&results, &[plan], Reduce::Sum))
+        let results = self.executor.train(&[lane])?;
+        Ok((results[0].lane_loss(), combine(&results, &[plan], Reduce::Sum)))
     }
 }
 

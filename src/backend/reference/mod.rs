@@ -8,6 +8,7 @@ use super::executor::{
 };
 use super::{BatchStatistics, LanePlan};
 use crate::network::ParameterRef;
+use crate::device::DeviceError;
 use crate::network::{Bank, Network};
 use crate::ops::head::reference as head;
 use crate::plan::ValueId;
@@ -84,8 +85,8 @@ impl Executor for Reference {
         WorkingMemory { training, evaluation, scratch: 0 }
     }
 
-    fn train(&self, lanes: &[TrainLane<'_, f64>]) -> Vec<TrainResult<f64>> {
-        lanes
+    fn train(&self, lanes: &[TrainLane<'_, f64>]) -> Result<Vec<TrainResult<f64>>, DeviceError> {
+        let results = lanes
             .iter()
             .map(|lane| {
                 let tape = forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
@@ -95,7 +96,8 @@ impl Executor for Reference {
                 }
                 result
             })
-            .collect()
+            .collect();
+        Ok(results)
     }
 
     fn evaluate(
@@ -105,10 +107,10 @@ impl Executor for Reference {
         batch: MiniBatch<'_, f64>,
         bank: &Bank<f64>,
         regime: Regime<'_>,
-    ) -> Evaluation {
+    ) -> Result<Evaluation, DeviceError> {
         let tape = forward::run(network, plan, batch, bank, None, regime);
         let heads = tape.heads.iter().map(|head| result(head, batch.labels)).collect();
-        Evaluation { heads, statistics: tape.statistics }
+        Ok(Evaluation { heads, statistics: tape.statistics })
     }
 }
 

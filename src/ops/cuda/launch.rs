@@ -19,7 +19,7 @@ impl Storage {
 }
 
 /// One kernel's part of a stage. Tasks of the same kernel, parts and columns may share a launch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StageLaunch {
     pub kernel: &'static str,
     /// Blocks along x: tiles of pixels, or chunks of tiles.

@@ -3,6 +3,7 @@
 use super::child::held_child;
 use super::config::TraceConfig;
 use super::{Comparison, EvaluatedWeights, Part, ReplayError};
+use crate::device::DeviceError;
 use crate::backend::Executor;
 use crate::backend::host::{ChildEvaluation, Host};
 use crate::files::CsvFile;
@@ -85,17 +86,20 @@ impl ExpectedEvaluation {
     }
 
     /// Evaluates everything that the evaluators are for.
+    ///
+    /// # Errors
+    /// A device that fails.
     pub fn evaluate<E: Executor>(
         evaluators: &[(NormRegime, Evaluator)],
         host: &Host<E>,
         state: &State<E::Real>,
-    ) -> BTreeMap<Case, ChildEvaluation> {
+    ) -> Result<BTreeMap<Case, ChildEvaluation>, DeviceError> {
         let mut results = BTreeMap::new();
         for (norm, evaluator) in evaluators {
             let cases = evaluator.children.iter().map(|child| (*norm, child.clone()));
-            results.extend(cases.zip(evaluator.evaluate(host, state, *norm, 0)));
+            results.extend(cases.zip(evaluator.evaluate(host, state, *norm, 0)?));
         }
-        results
+        Ok(results)
     }
 
     pub fn compare_rows(

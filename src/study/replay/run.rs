@@ -147,7 +147,7 @@ impl<'a> Replay<'a> {
         let model = &trainer.setup.model;
         let mut comparison = Comparison::new(Part::Gradients, "tensors", self.tolerance);
         for (child, expected) in &expected.children {
-            let (_, found) = trainer.host.gradients(model, &trainer.replicas[0].state, child, batch.view());
+            let (_, found) = trainer.host.gradients(model, &trainer.replicas[0].state, child, batch.view()).map_err(TrainError::from)?;
             let suffix = format!(", child {}", model.network.space.format_child(child));
             let found = export_gradients(model, &found);
             add_tensors(&mut comparison, &model.network, found, expected.clone(), &suffix);
@@ -179,7 +179,7 @@ impl<'a> Replay<'a> {
             _ => initial,
         };
         let state = stored.as_ref().unwrap_or(&trainer.replicas[0].state);
-        let results = ExpectedEvaluation::evaluate(evaluators, &trainer.host, state);
+        let results = ExpectedEvaluation::evaluate(evaluators, &trainer.host, state).map_err(TrainError::from)?;
         let mut comparisons = Vec::new();
         if self.compares(Part::Evaluation) {
             comparisons.extend(expected.compare_rows(setup, &results, self.tolerance));

@@ -1,0 +1,219 @@
+//! The tasks of one lane: what each of its kernels reads.
+
+use super::layout::{LaneLayout, LaneShape, classes, weights};
+use super::memory::Memory;
+use crate::device::Pointer;
+use crate::network::{BankLayout, Network, ParameterRef};
+use crate::ops::cuda::{Parts, Source, SourceFlags, Stage as DeviceStage, Storage};
+use crate::ops::head::cuda::Head;
+use crate::ops::{Operation, pool};
+use crate::plan::{Graph, Slot, StageId, StageKind, ValueId};
+use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
+use bytemuck::Zeroable;
+
+/// Turns places into pointers.
+pub struct Tasks<'a> {
+    pub lane: LaneShape<'a>,
+    pub layout: &'a LaneLayout,
+    pub network: &'a Network,
+    pub bank_layout: &'a BankLayout,
+    pub memory: &'a Memory,
+    pub storage: Storage,
+    /// Element of `images` and of `labels` at which the mini-batch begins.
+    pub image: usize,
+    pub label: usize,
+    /// Element of `banks` at which the bank begins.
+    pub bank: usize,
+}
+
+impl Tasks<'_> {
+    fn graph(&self) -> &Graph {
+        &self.lane.plan.graph
+    }
+
+    fn work(&self, place: usize) -> Pointer {
+        self.memory.work.pointer(place)
+    }
+
+    fn result(&self, place: usize) -> Pointer {
+        self.memory.results.pointer(place)
+    }
+
+    fn slot(&self, slot: Option<Slot>) -> Pointer {
+        slot.map_or(Pointer::NULL, |slot| {
+            self.memory.arena.pointer(self.layout.arena + slot.offset * self.lane.images * self.storage.bytes() as usize)
+        })
+    }
+
+    fn weight(&self, reference: ParameterRef) -> Pointer {
+        self.memory.banks.pointer(self.bank + self.bank_layout.range(reference.parameter, reference.copy).start)
+    }
+
+    /// Where the row holds a parameter's gradient; null in evaluation.
+    fn row(&self, reference: ParameterRef) -> Pointer {
+        if !self.lane.weight_gradients {
+            return Pointer::NULL;
+        }
+        self.result(self.layout.row + self.lane.plan.row_range(reference).start * size_of::<f32>())
+    }
+
+    fn rows(&self, value: ValueId) -> Pointer {
+        self.layout.norms[value].as_ref().map_or(Pointer::NULL, |places| {
+            if self.lane.is_given(value) { self.memory.constants.pointer(places.rows) } else { self.work(places.rows) }
+        })
+    }
+
+    /// The sources of a stage.
+    pub fn sources(&self, id: StageId) -> Vec<Source> {
+        let stage = &self.graph().stages[id];
+        let schedule = &self.lane.plan.levels().schedule;
+        let mut gates = self.layout.stages[id].gates.iter();
+        let of_stage = |term: usize| match &stage.kind {
+            StageKind::Node { gates } => gates[term],
+            _ => None,
+        };
+        (stage.inputs.iter().enumerate())
+            .map(|(term, &input)| {
+                let value = &self.graph().values[input];
+                let channels = value.shape.channels;
+                if input == Graph::IMAGE {
+                    return Source {
+                        values: self.memory.images.pointer(self.image),
+                        channels: channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE) as u32,
+                        flags: SourceFlags::IMAGE,
+                        ..Source::zeroed()
+                    };
+                }
+                let mut source = Source {
+                    values: self.slot(schedule.values[input]),
+                    normalization: self.rows(input),
+                    channels: padded_channels(channels) as u32,
+                    ..Source::zeroed()
+                };
+                if of_stage(term).is_some()
+                    && let Some((gate, parts)) = gates.next()
+                {
+                    source.gate = self.memory.gates.pointer(*gate);
+                    source.gate_sums = self.work(*parts);
+                }
+                let backward = self.lane.plan.levels().order.backward.get(id).copied().flatten();
+                if self.lane.training && backward.is_some() {
+                    let before = stage.inputs[..term].contains(&input);
+                    let again = stage.inputs[term + 1..].contains(&input);
+                    source.gradient = self.slot(schedule.gradients[input]);
+                    if schedule.first_writer[input] != Some(id) || before {
+                        source.flags = SourceFlags::ACCUMULATE;
+                    }
+                    if let (Some(places), true, false) =
+                        (&self.layout.norms[input], schedule.last_writer[input] == Some(id), again)
+                    {
+                        source.sums = self.work(places.sums);
+                        if let Some([scale, shift]) = value.norm.and_then(|norm| norm.affine) {
+                            source.scale_gradient = self.row(scale);
+                            source.shift_gradient = self.row(shift);
+                        }
+                    }
+                }
+                source
+            })
+            .collect()
+    }
+
+    /// The task of a stage, for all its kernels; of a head, the part that it shares with stages.
+    pub fn stage(&self, id: StageId) -> DeviceStage {
+        let stage = &self.graph().stages[id];
+        let (places, geometry) = (&self.layout.stages[id], &self.layout.kernels[id].geometry);
+        let schedule = &self.lane.plan.levels().schedule;
+        let mut task = DeviceStage {
+            sources: self.memory.sources.pointer(places.sources),
+            source_count: stage.inputs.len() as u32,
+            from: geometry.from,
+            to: geometry.to,
+            window: geometry.window,
+            in_channels: geometry.in_channels,
+            out_channels: geometry.out_channels,
+            scratch: self.slot(schedule.scratch[id]),
+            counter: self.memory.counters.pointer(places.counter),
+            ..DeviceStage::zeroed()
+        };
+        for (index, weight) in weights(stage).into_iter().enumerate() {
+            task.weights[index] = self.weight(weight);
+            if self.lane.weight_gradients {
+                task.weight_parts[index] = self.work(places.weight_parts[index]);
+            }
+        }
+        match &stage.kind {
+            StageKind::Linear { operation, relu, .. } => {
+                task.relu = (*relu).into();
+                if let Operation::Pool(operation) = operation {
+                    task.kind = pool::cuda::kind(operation.kind);
+                }
+            }
+            StageKind::Head { relu, .. } => task.relu = (*relu).into(),
+            StageKind::Node { .. } => {}
+        }
+        if let Some(output) = stage.output {
+            task.output = self.slot(schedule.values[output]);
+            task.output_gradient = self.slot(schedule.gradients.get(output).copied().flatten());
+            self.normalize(&mut task, output);
+        }
+        task
+    }
+
+    /// Adds the normalization of its output to a task.
+    fn normalize(&self, task: &mut DeviceStage, output: ValueId) {
+        let (Some(norm), Some(places)) = (self.graph().values[output].norm, &self.layout.norms[output]) else { return };
+        task.normalization = self.rows(output);
+        task.epsilon = self.network.norms[norm.norm].epsilon as f32;
+        if !self.lane.is_given(output) {
+            task.moments = self.work(places.moments);
+            task.statistics = self.result(places.statistics);
+        }
+        if let Some([scale, shift]) = norm.affine {
+            (task.scale, task.shift) = (self.weight(scale), self.weight(shift));
+        }
+    }
+
+    /// The task of head `index` of the graph.
+    pub fn head(&self, index: usize) -> Head {
+        let id = self.graph().heads[index];
+        let places = &self.layout.heads[index];
+        let training = |place: usize| if self.lane.training { self.work(place) } else { Pointer::NULL };
+        Head {
+            stage: self.stage(id),
+            labels: self.memory.labels.pointer(self.label),
+            features: self.work(places.features),
+            logits: self.work(places.logits),
+            losses: self.result(places.losses),
+            predictions: self.result(places.predictions),
+            dlogits: training(places.dlogits),
+            dfeatures: training(places.dfeatures),
+            classes: classes(self.lane.plan, &self.graph().stages[id]) as u32,
+            scale: 1.0 / self.lane.images as f32,
+        }
+    }
+
+    /// Parts of the gradients of a stage's weights.
+    pub fn weight_parts(&self, id: StageId) -> impl Iterator<Item = Parts> {
+        let places = self.layout.stages[id].weight_parts;
+        let parts = self.layout.kernels[id].weight_parts;
+        weights(&self.graph().stages[id]).into_iter().enumerate().map(move |(index, weight)| Parts {
+            from: self.work(places[index]),
+            to: self.row(weight),
+            len: self.lane.plan.row_range(weight).len() as u32,
+            parts: parts[index],
+        })
+    }
+
+    /// Parts of the gradients of a node's gates.
+    pub fn gate_parts(&self, id: StageId) -> impl Iterator<Item = Parts> {
+        let gradient = self.layout.kernels[id].backward[0].launch;
+        let place = |gate: usize| self.layout.gate_results + (gate - self.layout.first_gate) * size_of::<f64>();
+        self.layout.stages[id].gates.iter().map(move |(gate, from)| Parts {
+            from: self.work(*from),
+            to: self.result(place(*gate)),
+            len: 1,
+            parts: gradient.parts * gradient.columns,
+        })
+    }
+}
