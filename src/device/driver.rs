@@ -4,6 +4,8 @@ use super::{Argument, DeviceError, Launch};
 
 /// Addresses are those that `allocate` returned, or inside such a buffer; [`super::Buffer`] checks lengths before it calls.
 pub trait Driver: Send + Sync {
+    /// What decides the bits of a kernel's results.
+    fn architecture(&self) -> String;
     fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError>;
     fn release(&self, address: u64);
     fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError>;

@@ -33,6 +33,11 @@ impl Device {
         Self { driver: Arc::new(driver) }
     }
 
+    /// What decides the bits of results: `cuda sm_90`, or `emulator`.
+    pub fn architecture(&self) -> String {
+        self.driver.architecture()
+    }
+
     /// A buffer of `len` elements, whose values are unspecified until they are written. `name` stands in errors.
     ///
     /// # Errors

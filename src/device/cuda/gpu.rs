@@ -17,6 +17,7 @@ const DEFAULT_SHARED_BYTES: u32 = 48 << 10;
 pub(super) struct Gpu {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    capability: (i32, i32),
     /// Never unloaded: they live as long as the process, as the code that they are made of.
     functions: HashMap<&'static str, Function>,
 }
@@ -58,7 +59,7 @@ impl Gpu {
                 functions.insert(kernel, Function(function.map_err(failed(kernel))?));
             }
         }
-        Ok(Self { context, stream, functions })
+        Ok(Self { context, stream, capability, functions })
     }
 
     /// Makes the context current in this thread.
@@ -74,6 +75,11 @@ fn failed(doing: &str) -> impl FnOnce(DriverError) -> DeviceError {
 }
 
 impl Driver for Gpu {
+    fn architecture(&self) -> String {
+        let (major, minor) = self.capability;
+        format!("cuda sm_{major}{minor}")
+    }
+
     fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError> {
         self.bind()?;
         // SAFETY: what is read from the memory is plain data, whatever its value.

@@ -83,6 +83,10 @@ impl Emulator {
 }
 
 impl Driver for Emulator {
+    fn architecture(&self) -> String {
+        "emulator".to_owned()
+    }
+
     fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError> {
         let c_name = CString::new(name.replace('\0', " ")).unwrap_or_default();
         // SAFETY: the object lives; null is checked.

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 pub enum Precision {
     #[default]
     F32,
+    /// Feature maps and operands of products are rounded to bf16; on GPUs only.
+    Bf16,
     F64,
 }
 
