@@ -57,8 +57,9 @@ impl Geometry {
             Operation::Convolution(op) => device_window(&op.window),
             Operation::DepthwiseSeparable(op) => device_window(&op.window),
             Operation::Pool(op) => device_window(&op.window),
-            Operation::FactorizedReduce(_) => {
-                DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal: 1 }
+            Operation::FactorizedReduce(op) => {
+                let diagonal = op.output.channels as u32 / 2;
+                DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal }
             }
         };
         let out_channels = match operation {
@@ -85,14 +86,14 @@ impl Geometry {
     /// Pixels of the input under the windows of a tile (`under_windows` of kernels/tile.cuh).
     pub(in crate::ops) fn pixels_under_windows(&self) -> u32 {
         let Self { to, window, .. } = self;
-        let span = if window.diagonal == 1 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
+        let span = if window.diagonal != 0 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
         to.together * ((to.rows - 1) * window.stride + span) * ((to.columns - 1) * window.stride + span)
     }
 
     /// Pixels of the output whose windows hold a tile of the input (`above_pixels` there).
     pub(in crate::ops) fn pixels_above(&self) -> u32 {
         let Self { from, window, .. } = self;
-        let span = if window.diagonal == 1 { 1 } else { (window.kernel - 1) * window.dilation };
+        let span = if window.diagonal != 0 { 1 } else { (window.kernel - 1) * window.dilation };
         let more = if window.stride == 1 { 1 } else { 2 };
         let extent = |pixels: u32| (pixels - 1 + span) / window.stride + more;
         from.together * extent(from.rows) * extent(from.columns)
@@ -111,7 +112,9 @@ mod tests {
 
     #[test]
     fn tiles_hold_at_most_128_pixels_and_cover_every_image() {
-        for (height, width, images, tiles) in [(32, 32, 3, 24), (8, 8, 3, 2), (16, 16, 1, 2), (7, 5, 7, 3), (3, 200, 1, 6)] {
+        for (height, width, images, tiles) in
+            [(32, 32, 3, 24), (8, 8, 3, 2), (16, 16, 1, 2), (7, 5, 7, 3), (3, 200, 1, 6)]
+        {
             let tiling = Tiling::new(images, Shape::new(height, width, 8));
             assert!(tiling.together * tiling.rows * tiling.columns <= TILE_PIXELS, "{tiling:?}");
             assert_eq!(tiling.tiles(), tiles, "{tiling:?}");
