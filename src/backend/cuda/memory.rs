@@ -3,7 +3,8 @@
 use super::layout::Sizes;
 use super::places::Growing;
 use crate::device::{Device, DeviceError};
-use crate::ops::cuda::{Parts, Source, Stage};
+use crate::ops::cuda::reduction::Parts;
+use crate::ops::cuda::{Source, Stage};
 use crate::ops::head::cuda::Head;
 
 pub struct Memory {

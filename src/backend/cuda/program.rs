@@ -4,7 +4,8 @@ use super::memory::Memory;
 use super::places::Growing;
 use super::tasks::Tasks;
 use crate::device::{Argument, DeviceError, Launch, Pointer};
-use crate::ops::cuda::{Parts, Source, Stage, StageLaunch, add_gate_parts, add_parts};
+use crate::ops::cuda::reduction::{Parts, add_gate_parts, add_parts};
+use crate::ops::cuda::{Source, Stage, StageLaunch};
 use crate::ops::head::cuda::Head;
 use crate::plan::StageId;
 use bytemuck::Pod;
@@ -95,7 +96,7 @@ impl Program {
         }
         let parts: Vec<Parts> = self.weights.iter().chain(&self.gates).copied().collect();
         memory.parts.fill_with(&device, &parts)?;
-        let mut add = |launch: Launch, first: usize, count: usize| {
+        let add = |launch: Launch, first: usize, count: usize| {
             let table = Argument::value(memory.parts.pointer(first));
             device.launch(&launch, &[table, Argument::value(memory.counts.pointer(count))])
         };

@@ -45,7 +45,8 @@ impl Wave<'_> {
     }
 
     fn read<T: AnyBitPattern>(&self, place: usize, len: usize) -> Vec<T> {
-        bytemuck::pod_collect_to_vec(&self.results[place..place + len * size_of::<T>()])
+        let bytes = &self.results[place..place + len * size_of::<T>()];
+        bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
     }
 
     fn head(&self, lane: &Lane<'_>, places: &HeadPlaces) -> HeadResult {
