@@ -2,18 +2,29 @@
 
 mod common;
 
-use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, Workshop, searches};
 use crosstalk::simd::Level;
 
 #[test]
 fn two_runs_leave_the_same_bits() {
-    for (options, lanes, children) in [("", 1, 4), (NASBENCH201, 2, 4), (DARTS, 2, 4), (SEARCH, 1, 1)] {
+    for (options, lanes) in [("", 1), (NASBENCH201, 2), (DARTS, 2)] {
         let shop = Workshop::new();
         let first = shop.train("first", options);
         assert_eq!(first.steps.len(), 12 * lanes);
-        assert_eq!(first.accuracy.len(), 3 * 3 * children, "three evaluations, three regimes");
-        assert_eq!(first.alphas.is_empty(), options != SEARCH);
+        assert_eq!(first.accuracy.len(), 3 * 3 * 4, "three evaluations, three regimes, four children");
         assert_eq!(first, shop.train("second", options));
+    }
+}
+
+#[test]
+fn two_searches_leave_the_same_bits() {
+    for options in searches() {
+        let shop = Workshop::new();
+        let first = shop.train("first", &options);
+        assert_eq!(first.steps.len(), 12);
+        assert_eq!(first.accuracy.len(), 3 * 3, "three evaluations of the derived child, three regimes");
+        assert!(first.alphas.iter().any(|row| row.step == 12), "{options}");
+        assert_eq!(first, shop.train("second", &options));
     }
 }
 
@@ -28,7 +39,9 @@ fn another_seed_leaves_other_bits() {
 fn the_number_of_threads_does_not_change_a_bit_at_any_instruction_set() {
     // Several lanes a step, so that lanes and chunks of images run side by side.
     let fair = "--set step.children=fair --set step.order=lexicographic";
-    for (options, lanes) in [(fair, 4), (NASBENCH201, 2), (DARTS, 2), (SEARCH, 1)] {
+    let searches = searches();
+    let runs = [(fair, 4), (NASBENCH201, 2), (DARTS, 2)].into_iter();
+    for (options, lanes) in runs.chain(searches.iter().map(|search| (search.as_str(), 1))) {
         let shop = Workshop::new();
         for level in Level::available() {
             let run = |threads: usize| -> Recorded {

@@ -1,5 +1,5 @@
-//! The reference's gradients against central differences of its own loss: of every parameter tensor of random children and mixtures,
-//! and of every gate.
+//! The reference's gradients against central differences of its own loss: of every parameter tensor of random children and mixtures (of
+//! the mixture of darts, which has hundreds of tensors, of one in seventeen), and of every gate.
 //!
 //! The error of a tensor is that of docs/numerics.md, `||measured - computed|| / max(||computed||, 1e-6 ||all||)`, over slopes along
 //! random directions. A slope along a direction that crosses a kink of a ReLU or of a max pool says nothing of the gradient; whether it
@@ -8,7 +8,7 @@
 mod common;
 
 use crosstalk::backend::reference::Reference;
-use crosstalk::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
+use crosstalk::backend::{Executor, LanePlan, MiniBatch, Regime, TrainLane, TrainResult};
 use crosstalk::network::{Model, Network, NetworkSize, Sharing, State};
 use crosstalk::plan::{Gates, Graph};
 use crosstalk::rng::{Purpose, Stream};
@@ -76,17 +76,18 @@ impl Case {
         seed: u32,
         graph: impl Fn(&Model, &mut Stream) -> (Graph, Option<Gates>),
     ) -> Self {
-        // The residual blocks of nasbench201 halve the sides twice.
+        // The others halve the sides twice. Of darts, which has many more tensors, each is measured on less.
         let (height, width) = if space == "zhang64" { (5, 6) } else { (4, 8) };
+        let (channels, images) = if space == "darts" { (2, 3) } else { (3, 5) };
         let input = Shape::new(height, width, 2);
         let space = Space::built_in(space).expect("a built-in space");
-        let size = NetworkSize { input, channels: 3, cells, classes: 4 };
+        let size = NetworkSize { input, channels, cells, classes: 4 };
         let network = Network::build(&space, size).expect("a valid size");
         let model = Arc::new(Model::new(network, Sharing::All, &[]));
         let mut stream = Stream::new(u64::from(seed), Purpose::Children, 0, 2);
         let (graph, gates) = graph(&model, &mut stream);
         let plan = LanePlan::training(&model.network, graph);
-        let (images, labels) = common::mini_batch(u64::from(seed), 5, input, 4);
+        let (images, labels) = common::mini_batch(u64::from(seed), images, input, 4);
         let mut state = State::initial(&model, u64::from(seed));
         // Scales of 1 and shifts of 0 would hide mistakes in their gradients.
         let noise: Vec<f64> = common::noise(u64::from(seed) + 1000, state.weights.values.len());
@@ -94,12 +95,23 @@ impl Case {
         Self { model, plan, state, gates, images, labels, stream }
     }
 
+    fn batch(&self) -> MiniBatch<'_, f64> {
+        MiniBatch { images: &self.images, labels: &self.labels }
+    }
+
     fn run(&self) -> TrainResult<f64> {
-        let batch = MiniBatch { images: &self.images, labels: &self.labels };
         let (network, bank, gates) = (&self.model.network, &self.state.weights, self.gates.as_ref());
-        Reference
-            .train(&[TrainLane { network, plan: &self.plan, batch, bank, gates, weight_gradients: true }])
-            .remove(0)
+        Reference.train(&[TrainLane { network, plan: &self.plan, batch: self.batch(), bank, gates }]).remove(0)
+    }
+
+    /// The loss of [`Case::run`]; of a child without a backward pass.
+    fn loss(&self) -> f64 {
+        if self.gates.is_some() {
+            return self.run().loss;
+        }
+        let (network, bank) = (&self.model.network, &self.state.weights);
+        let evaluated = Reference.evaluate(network, &self.plan, self.batch(), bank, Regime::Batch);
+        evaluated.heads[0].loss_sum / self.labels.len() as f64
     }
 
     /// Uniform numbers scaled to length 1.
@@ -109,12 +121,13 @@ impl Case {
         direction.into_iter().map(|value| value / length).collect()
     }
 
-    /// Checks the gradient of every parameter, and of every edge's gates. Returns the worst error.
-    fn check(mut self, label: &str) -> f64 {
+    /// Checks the gradient of one parameter in so many, and of every edge's gates. Returns the worst error.
+    fn check(mut self, label: &str, one_in: usize) -> f64 {
         let result = self.run();
-        let scale = Scale { here: result.loss, all: norm(&result.row) };
+        let scale = Scale { here: self.loss(), all: norm(&result.row) };
+        assert_eq!(scale.here, result.loss, "{label}");
         let mut worst = 0.0_f64;
-        for reference in self.plan.parameters.clone() {
+        for reference in self.plan.parameters.clone().into_iter().step_by(one_in) {
             let parameter = self.model.network.parameters[reference.parameter].clone();
             let positions = parameter.layout.bank_positions();
             let row = &result.row[self.plan.row_range(reference)];
@@ -123,7 +136,7 @@ impl Case {
                 let before = case.state.weights.get(reference.parameter, reference.copy).to_vec();
                 let weights = case.state.weights.get_mut(reference.parameter, reference.copy);
                 positions.iter().zip(direction).for_each(|(position, part)| weights[*position] += distance * part);
-                let loss = case.run().loss;
+                let loss = case.loss();
                 case.state.weights.get_mut(reference.parameter, reference.copy).copy_from_slice(&before);
                 loss
             };
@@ -135,7 +148,7 @@ impl Case {
                 let before = case.gates.clone();
                 let gates = &mut case.gates.as_mut().expect("a mixture").0[slot];
                 gates.iter_mut().zip(direction).for_each(|(gate, part)| *gate += distance * part);
-                let loss = case.run().loss;
+                let loss = case.loss();
                 case.gates = before;
                 loss
             };
@@ -187,8 +200,7 @@ impl Case {
 
 /// A child drawn uniformly.
 fn random_child(model: &Model, stream: &mut Stream) -> (Graph, Option<Gates>) {
-    let space = &model.network.space;
-    let child = space.child_at(u128::from(stream.bounded(space.child_count() as u32)));
+    let child = model.network.space.sample(&mut |bound| stream.bounded(bound));
     (Graph::of_children(model, &[child]), None)
 }
 
@@ -199,7 +211,8 @@ fn random_mixture(model: &Model, stream: &mut Stream) -> (Graph, Option<Gates>) 
 }
 
 fn check_all(space: &str, cells: usize, seeds: u32, graph: fn(&Model, &mut Stream) -> (Graph, Option<Gates>)) {
-    let worst = (0..seeds).map(|seed| Case::new(space, cells, seed, graph).check(&format!("{space}, seed {seed}")));
+    let case = |seed| Case::new(space, cells, seed, graph);
+    let worst = (0..seeds).map(|seed| case(seed).check(&format!("{space}, seed {seed}"), 1));
     println!("{space}: worst error {:e}", worst.fold(0.0, f64::max));
 }
 
@@ -214,6 +227,11 @@ fn gradients_of_random_children_of_nasbench201_are_the_slopes_of_the_loss() {
 }
 
 #[test]
+fn gradients_of_random_children_of_darts_are_the_slopes_of_the_loss() {
+    check_all("darts", 3, 3, random_child);
+}
+
+#[test]
 fn gradients_of_random_mixtures_and_of_their_gates_are_the_slopes_of_the_loss() {
     check_all("zhang64", 1, 3, random_mixture);
 }
@@ -221,6 +239,13 @@ fn gradients_of_random_mixtures_and_of_their_gates_are_the_slopes_of_the_loss() 
 #[test]
 fn gradients_of_a_random_mixture_of_nasbench201_and_of_its_gates_are_the_slopes_of_the_loss() {
     check_all("nasbench201", 1, 1, random_mixture);
+}
+
+#[test]
+fn gradients_of_a_random_mixture_of_darts_and_of_its_gates_are_the_slopes_of_the_loss() {
+    // Steps of seventeen meet every candidate's tensors, of which an edge has twelve or fourteen.
+    let worst = Case::new("darts", 3, 0, random_mixture).check("darts", 17);
+    println!("darts: worst error {worst:e}");
 }
 
 #[test]

@@ -96,6 +96,40 @@ fn the_mixture_of_a_search_takes_what_was_planned() {
     takes_what_it_planned(&format!("{mixture} --threads 2 --set data.batch=48"), 100.0);
 }
 
+const NASBENCH201: &str = "--set network.space=nasbench201 --set network.cells=1";
+const DARTS: &str = "--set network.space=darts --set network.cells=3";
+const UNIFORM: &str = "--set step.children=uniform --set step.order=lexicographic";
+
+#[test]
+fn lanes_of_the_other_spaces_take_what_was_planned() {
+    let lanes = format!("{UNIFORM} --threads 2 --set step.lanes=2");
+    takes_what_it_planned(&format!("{NASBENCH201} {lanes} --set data.batch=128"), 80.0);
+    takes_what_it_planned(&format!("{DARTS} {lanes} --set data.batch=48"), 80.0);
+}
+
+#[test]
+fn replicas_of_the_other_spaces_take_what_was_planned() {
+    let replicas = format!("{UNIFORM} --threads 4 --set replicas=3");
+    takes_what_it_planned(&format!("{NASBENCH201} {replicas} --set data.batch=64"), 80.0);
+    takes_what_it_planned(&format!("{DARTS} {replicas} --set data.batch=24"), 80.0);
+}
+
+#[test]
+fn mixtures_of_the_other_spaces_take_what_was_planned() {
+    let mixture =
+        "--threads 2 --set step.children=mixture --set step.order=lexicographic --set evaluation.children=derived";
+    takes_what_it_planned(&format!("{NASBENCH201} {mixture} --set data.batch=64"), 100.0);
+    takes_what_it_planned(&format!("{DARTS} {mixture} --set data.batch=16"), 100.0);
+}
+
+#[test]
+fn evaluations_of_the_other_spaces_take_what_was_planned() {
+    let large =
+        "--set evaluation.batch=256 --set data.evaluation_images=72 --set data.batch=8 --set data.train_images=64";
+    takes_what_it_planned(&format!("{NASBENCH201} {UNIFORM} {large} --set evaluation.children=sample:8"), 30.0);
+    takes_what_it_planned(&format!("{DARTS} {UNIFORM} {large} --set evaluation.children=sample:4"), 30.0);
+}
+
 #[test]
 fn the_reference_takes_what_was_planned() {
     let small = "--set data.batch=12 --set data.train_images=24 --set data.evaluation_images=8 --steps 1";

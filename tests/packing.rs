@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, Workshop, searches};
 
 /// Trains three replicas side by side, with more or fewer threads (and so lanes in a wave) than lanes, and each alone.
 fn three_replicas_are_as_they_would_be_alone(options: &str) {
@@ -59,7 +59,7 @@ fn a_replica_of_nasbench201_does_not_depend_on_its_neighbors() {
 
 #[test]
 fn a_replica_that_searches_does_not_depend_on_its_neighbors() {
-    three_replicas_are_as_they_would_be_alone(SEARCH);
+    searches().iter().for_each(|options| three_replicas_are_as_they_would_be_alone(options));
 }
 
 #[test]

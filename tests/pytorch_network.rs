@@ -147,7 +147,7 @@ const NETWORKS: [&str; 8] = [
     "darts_untied",
 ];
 
-const MIXTURES: [&str; 2] = ["zhang64_mixture", "nasbench201_mixture"];
+const MIXTURES: [&str; 3] = ["zhang64_mixture", "nasbench201_mixture", "darts_mixture"];
 
 #[test]
 fn the_pixel_table_has_the_bits_of_numpy() {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::command::{DARTS, NASBENCH201, Recorded, SEARCH, Workshop};
+use common::command::{DARTS, NASBENCH201, Recorded, Workshop, searches};
 use crosstalk::records::{AccuracyRecord, InterferenceRecord, Journal, Record, StepRecord, read_parquet};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::simd::Level;
@@ -91,12 +91,11 @@ fn assert_tidy(folder: &Path) {
     }
 }
 
-#[test]
-fn a_run_killed_at_random_ends_with_the_same_bits() {
+/// Runs that are killed at random end as those that are not; `runs` are seeds and options.
+fn ends_with_the_same_bits(runs: &[(u64, &str)]) {
     let shop = Workshop::new();
     let mut kills = 0;
-    let runs = [(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, DARTS), (6, SEARCH), (7, SEARCH)];
-    for (seed, options) in runs {
+    for &(seed, options) in runs {
         let whole = shop.train(&format!("whole-{seed}"), &format!("{LONG} {options} --set seed.base={seed}"));
         let name = format!("killed-{seed}");
         kills += killed_again_and_again(&shop, &name, options, seed, 12);
@@ -104,7 +103,30 @@ fn a_run_killed_at_random_ends_with_the_same_bits() {
         assert_eq!(measured(&shop.path(&name)), measured(&shop.path(&format!("whole-{seed}"))));
         assert_tidy(&shop.path(&name));
     }
-    assert!(kills >= 8, "only {kills} kills: the run is too short for this test");
+    assert!(kills >= runs.len(), "only {kills} kills: the runs are too short for this test");
+}
+
+#[test]
+fn a_run_killed_at_random_ends_with_the_same_bits() {
+    ends_with_the_same_bits(&[(0, ""), (1, ""), (2, ""), (3, NASBENCH201), (4, NASBENCH201), (5, DARTS)]);
+}
+
+#[test]
+fn a_search_killed_at_random_ends_with_the_same_bits() {
+    let [zhang64, nasbench201, darts] = searches();
+    let short = |search| format!("{search} --set steps=24");
+    ends_with_the_same_bits(&[(6, &zhang64), (7, &short(nasbench201)), (8, &short(darts))]);
+}
+
+#[test]
+fn a_search_killed_between_its_steps_goes_on_as_a_search() {
+    for options in searches() {
+        let shop = Workshop::new();
+        let whole = stopped_run(&shop, &format!("{options} --set steps=60 --set checkpoint.every_steps=2"));
+        shop.run("search darts --resume stopped --threads 1");
+        assert_same(&shop.recorded("stopped"), &whole);
+        assert_tidy(&shop.path("stopped"));
+    }
 }
 
 #[test]

@@ -50,6 +50,14 @@ pub const DARTS: &str = "--set network.space=darts --set network.cells=3 --set n
 pub const SEARCH: &str = "--set step.children=mixture --set step.order=lexicographic --set optimizer.clip_norm=5.0 \
                           --set architecture.learning_rate=0.05 --set evaluation.children=derived";
 
+/// [`SEARCH`] over every space.
+pub fn searches() -> [String; 3] {
+    let nasbench201 =
+        "--set network.space=nasbench201 --set network.cells=1 --set network.channels=4 --set optimizer.nesterov=true";
+    let darts = "--set network.space=darts --set network.cells=3 --set network.channels=2";
+    ["", nasbench201, darts].map(|space| format!("{SEARCH} {space}"))
+}
+
 /// A folder for the runs of one test.
 pub struct Workshop {
     folder: tempfile::TempDir,

@@ -7,6 +7,7 @@ import torch
 SHAPES = {
     "zhang64": {"alpha_normal.0": (1, 4), "alpha_normal.1": (2, 4)},
     "nasbench201": {"arch_parameters": (6, 5)},
+    "darts": {"alphas_normal": (14, 8), "alphas_reduce": (14, 8)},
 }
 
 

@@ -1,9 +1,10 @@
-"""The search network of DARTS (arXiv 1806.09055) in PyTorch, written from the paper's definitions, with one candidate an edge.
+"""The search network of DARTS (arXiv 1806.09055) in PyTorch, written from the paper's definitions.
 
 Modules are nested so that `state_dict()` has the parameter names of the official search network (`stem.0.weight`,
 `cells.3.preprocess0.conv_1.weight`, `cells.2._ops.0._ops.4.op.1.weight`, `cells.0._ops.5._ops.1.1.running_mean`, ...). A child is written as
 one number an edge from 1, joined by `-`: 14 for the cells that keep the size, then 14 for those that halve it; or 14 for every cell, joined by
-`/`. Every chosen candidate runs: `none` multiplies its input by zero, so that what lies before it has gradients, which are zero.
+`/`. Every chosen candidate runs: `none` multiplies its input by zero, so that what lies before it has gradients, which are zero. In place of a
+child, a gate for every candidate of every edge, in the same order, computes the mixture of all.
 
 Run as a program, it checks the number of parameters.
 """
@@ -96,8 +97,11 @@ class Edge(nn.Module):
             ]
         )
 
-    def forward(self, x, candidate):
-        return self._ops[candidate](x)
+    def forward(self, x, choice):
+        """One candidate by its number, or all, each times its gate."""
+        if isinstance(choice, int):
+            return self._ops[choice](x)
+        return sum(gate * operation(x) for gate, operation in zip(choice, self._ops, strict=True))
 
 
 class Cell(nn.Module):
@@ -134,8 +138,10 @@ class Darts(nn.Module):
         self.classifier = nn.Linear(last, classes)
 
     def choices(self, child):
-        """For every cell, the candidate of every edge."""
-        parts = [[int(number) - 1 for number in part.split("-")] for part in child.split("/")]
+        """For every cell, the candidate of every edge, or its gates."""
+        parts = [child]
+        if isinstance(child, str):
+            parts = [[int(number) - 1 for number in part.split("-")] for part in child.split("/")]
         if len(parts) > 1:
             return parts
         normal, reduce = parts[0][: len(EDGES)], parts[0][len(EDGES) :]

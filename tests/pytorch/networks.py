@@ -170,6 +170,8 @@ NETWORKS = {
         "children": [],
         "mixture": True,
     },
+    # A cell that keeps the size, and one before and behind a reduction.
+    "darts_mixture": {**DARTS_FOUR_CELLS, "cells": 3, "partial": False, "children": [], "mixture": True},
 }
 SEEDS_TRIED = 200
 

@@ -66,6 +66,7 @@ class Trace:
     train_images: int = 500  # no multiple of the batch: the file wraps inside a mini-batch
     order: str = "file"  # or "explicit": drawn here, listed in batches.csv
     tie_margin: float = 0.0  # > 0: mini-batches are searched that stay this far from ties
+    copies: bool = False  # there max-pools may meet copies of one value
     stored: torch.dtype = torch.float64  # of init.safetensors and the gradients
     warm_up_steps: int = 0  # steps before the trace begins
     evaluated_children: list = field(default_factory=list)  # empty: all of the space in `supernets`
@@ -184,6 +185,25 @@ TRACES = [
         tie_margin=1e-4,
         stored=torch.float32,
         seed=9,
+    ),
+    Trace(
+        "darts-darts",
+        space="darts",
+        search=True,
+        steps=20,
+        batch=8,
+        unsampled="decay",
+        clip_norm=5.0,
+        weight_decay=3e-4,
+        evaluated_children=DARTS_CYCLE,
+        channels=1,
+        cells=3,
+        train_images=1437,
+        order="explicit",
+        tie_margin=1e-4,
+        copies=True,  # all images are blank at some sides: the stem has equal patches
+        stored=torch.float32,
+        seed=10,
     ),
 ]
 
@@ -308,7 +328,7 @@ def choose_batch(trace, model, data, random, step, child, part):
             logits = model(pixels, child)
         # The forward pass has moved the running statistics.
         model.load_state_dict(state)
-        if watch.equal_taps == 0 and watch.margin > trace.tie_margin and logit_margin(logits) > 1e-2:
+        if (trace.copies or watch.equal_taps == 0) and watch.margin > trace.tie_margin and logit_margin(logits) > 1e-2:
             return indices, watch.margin
     raise SystemExit(f"{trace.name}: no mini-batch away from ties at step {step}")
 
