@@ -101,7 +101,8 @@ impl Case {
 
     fn run(&self) -> TrainResult<f64> {
         let (network, bank, gates) = (&self.model.network, &self.state.weights, self.gates.as_ref());
-        Reference.train(&[TrainLane { network, plan: &self.plan, batch: self.batch(), bank, gates }]).remove(0)
+        let lane = TrainLane { network, plan: &self.plan, batch: self.batch(), bank, gates, weight_gradients: true };
+        Reference.train(&[lane]).expect("a device that works").remove(0)
     }
 
     /// The loss of [`Case::run`]; of a child without a backward pass.
@@ -111,7 +112,7 @@ impl Case {
         }
         let (network, bank) = (&self.model.network, &self.state.weights);
         let evaluated = Reference.evaluate(network, &self.plan, self.batch(), bank, Regime::Batch);
-        evaluated.heads[0].loss_sum / self.labels.len() as f64
+        evaluated.expect("a device that works").heads[0].loss_sum / self.labels.len() as f64
     }
 
     /// Uniform numbers scaled to length 1.

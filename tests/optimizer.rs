@@ -57,7 +57,7 @@ impl Trial {
             let before = state.clone();
             let mut gradients = Vectors::new();
             for (child, batch) in &lanes {
-                let (_, lane) = self.host.gradients(&self.model, &before, child, self.batch(*batch));
+                let (_, lane) = self.host.gradients(&self.model, &before, child, self.batch(*batch)).expect("a device that works");
                 for (reference, gradient) in lane {
                     let sum = gradients.entry(reference).or_insert_with(|| vec![0.0; gradient.len()]);
                     sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
@@ -81,6 +81,7 @@ impl Trial {
                 sgd,
                 learning_rate: rate,
             }]);
+            let trained = trained.expect("a device that works");
             assert_eq!(trained[0].len(), lanes.len());
             for reference in self.parameters().filter(|r| self.is_trained(*r)) {
                 let mut expected = self.weights(&before, reference);
@@ -164,7 +165,7 @@ fn a_gradient_below_the_limit_is_not_clipped() {
     let trial = Trial::new();
     let step = |clip_norm| {
         let mut state = State::initial(&trial.model, 3);
-        let (_, gradients) = trial.host.gradients(&trial.model, &state, &Child(CHILDREN[0].to_vec()), trial.batch(0));
+        let (_, gradients) = trial.host.gradients(&trial.model, &state, &Child(CHILDREN[0].to_vec()), trial.batch(0)).expect("a device that works");
         update(&Sgd { clip_norm, ..PLAIN }, &trial.model, &mut state, gradients, 0.1);
         state.hash(&trial.model)
     };

@@ -1,4 +1,4 @@
-//! Whole networks against PyTorch's numbers (`tests/pytorch/networks.py`), on every backend in host memory.
+//! Whole networks against PyTorch's numbers (`tests/pytorch/networks.py`), on every backend; CUDA's kernels run on the emulator.
 
 mod common;
 
@@ -7,10 +7,15 @@ use crosstalk::backend::cpu::Cpu;
 use crosstalk::backend::host::{
     Architecture, ChildEvaluation, EvaluationPlan, EvaluationRegime, GateStep, Host, Recalibrated, Reduce, ReplicaStep,
 };
+use crosstalk::backend::cuda::Cuda;
 use crosstalk::backend::reference::Reference;
 use crosstalk::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
 use crosstalk::data::{Dataset, PixelTable, Records, gather, image_length, labels};
+use crosstalk::device::Device;
+#[cfg(unix)]
+use crosstalk::device::emulator::{Copies, Schedule};
 use crosstalk::network::{Model, Network, NetworkSize, Sharing, State, export_parameters, import_parameters};
+use crosstalk::ops::cuda::Storage;
 use crosstalk::ops::sgd::{Sgd, Unsampled};
 use crosstalk::plan::{Gates, Graph};
 use crosstalk::search::{export_table, import_alphas};
@@ -195,7 +200,7 @@ fn check_lane<E: Executor>(
         gates,
         weight_gradients: true,
     };
-    let result = executor.train(&[lane]).remove(0);
+    let result = executor.train(&[lane]).expect("a device that works").remove(0);
     let loss = case.golden.number(&format!("loss/{key}"));
     assert_loss_is_close(label, result.loss, loss, tolerances.loss);
     let logits = case.golden.values::<f64>(&format!("logits/{key}"));
@@ -227,7 +232,7 @@ fn check_mixtures<E: Executor>(executor: E, tolerances: &Tolerances) {
         let whole = check_lane(&host.executor, tolerances, &case, name, "mixture", graph, Some(&gates));
         let mut state = case.state.clone();
         let step = GateStep { model, state: &mut state, gates: &gates, batch: case.batch() };
-        let found = host.gate_gradients(&mut [step]).remove(0);
+        let found = host.gate_gradients(&mut [step]).expect("a device that works").remove(0);
         assert_eq!(found.gradients, whole.gates, "{name}: without the gradients of the weights");
         let loss = case.golden.number("loss/mixture");
         assert_loss_is_close(name, found.loss.loss, loss, tolerances.loss);
@@ -276,7 +281,8 @@ fn check_running_statistics<E: Executor>(executor: E, tolerances: &Tolerances) {
             let sgd =
                 Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false, clip_norm: None, unsampled: Unsampled::Skip };
             let (model, reduce) = (&case.model, Reduce::Mean);
-            host.step(&mut [ReplicaStep { model, state: &mut state, lanes, reduce, sgd, learning_rate: 0.0 }]);
+            host.step(&mut [ReplicaStep { model, state: &mut state, lanes, reduce, sgd, learning_rate: 0.0 }])
+                .expect("a device that works");
             assert_tracked(&format!("{name}, child {child_name}"), &case, &state, &child_name, tolerances);
         }
     }
@@ -325,13 +331,13 @@ fn evaluate<E: Executor>(
             for images in [0..3, 1..case.labels.len()] {
                 let pixels = &case.images[images.start * image..images.end * image];
                 let batch = MiniBatch { images: pixels, labels: &case.labels[images] };
-                host.recalibrate(&plan, &case.state, batch, 2, &mut recalibrated, &mut || {});
+                host.recalibrate(&plan, &case.state, batch, 2, &mut recalibrated, &mut || {}).expect("a device that works");
             }
             EvaluationRegime::Recalibrated(&recalibrated)
         }
     };
     let mut results = vec![ChildEvaluation::default(); children.len()];
-    host.evaluate(&plan, &case.state, case.batch(), regime, &mut results, &mut || {});
+    host.evaluate(&plan, &case.state, case.batch(), regime, &mut results, &mut || {}).expect("a device that works");
     results
 }
 
@@ -387,6 +393,44 @@ fn losses_and_gradients_of_the_reference_are_those_of_pytorch() {
 #[test]
 fn losses_and_gradients_of_the_cpu_are_those_of_pytorch() {
     Level::available().into_iter().for_each(|level| check_training(&Cpu::new(level), &F32));
+}
+
+/// The kernels for GPUs, under two of the orders that a device may choose.
+#[cfg(unix)]
+fn emulators() -> impl Iterator<Item = Cuda> {
+    [(0, Copies::Late), (1, Copies::Early)].into_iter().map(|(seed, copies)| {
+        Cuda::new(Device::emulator(Schedule { seed, copies }).expect("an emulator"), Storage::F32)
+    })
+}
+
+#[cfg(unix)]
+#[test]
+fn losses_and_gradients_of_the_emulated_gpu_are_those_of_pytorch() {
+    emulators().for_each(|cuda| check_training(&cuda, &F32));
+}
+
+#[cfg(unix)]
+#[test]
+fn mixtures_and_their_architecture_parameters_on_the_emulated_gpu_are_those_of_pytorch() {
+    emulators().for_each(|cuda| check_mixtures(cuda, &F32));
+}
+
+#[cfg(unix)]
+#[test]
+fn running_statistics_of_the_emulated_gpu_move_as_in_pytorch() {
+    emulators().take(1).for_each(|cuda| check_running_statistics(cuda, &F32));
+}
+
+#[cfg(unix)]
+#[test]
+fn evaluations_of_the_emulated_gpu_are_those_of_pytorch() {
+    emulators().take(1).for_each(|cuda| check_evaluation(cuda, &F32));
+}
+
+#[cfg(unix)]
+#[test]
+fn evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone_on_the_emulated_gpu() {
+    emulators().take(1).for_each(check_merged_graphs);
 }
 
 #[test]
