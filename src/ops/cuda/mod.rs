@@ -2,7 +2,6 @@
 
 mod geometry;
 mod launch;
-pub mod reduction;
 mod stage;
 
 pub use geometry::{Geometry, Tiling};

@@ -1,7 +1,6 @@
 //! Max and average pooling.
 
 pub mod cpu;
-pub mod cuda;
 mod maximum;
 pub mod reference;
 #[cfg(test)]
