@@ -84,18 +84,36 @@ impl Geometry {
 
     /// Pixels of the input under the windows of a tile (`under_windows` of kernels/tile.cuh).
     pub(in crate::ops) fn pixels_under_windows(&self) -> u32 {
-        let Self { to, window, .. } = self;
-        let span = if window.diagonal == 1 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
-        to.together * ((to.rows - 1) * window.stride + span) * ((to.columns - 1) * window.stride + span)
+        let Tiling { together, rows, columns, .. } = self.to;
+        together * self.extent_under(rows) * self.extent_under(columns)
     }
 
     /// Pixels of the output whose windows hold a tile of the input (`above_pixels` there).
     pub(in crate::ops) fn pixels_above(&self) -> u32 {
-        let Self { from, window, .. } = self;
+        let Tiling { together, rows, columns, .. } = self.from;
+        together * self.extent_above(rows) * self.extent_above(columns)
+    }
+
+    /// Pixels of the input under all windows that hold a pixel of a tile of the input.
+    pub(in crate::ops) fn pixels_under_windows_above(&self) -> u32 {
+        let Tiling { together, rows, columns, .. } = self.from;
+        let extent = |pixels| self.extent_under(self.extent_above(pixels));
+        together * extent(rows) * extent(columns)
+    }
+
+    /// Input pixels under `outputs` neighbouring windows, along one axis.
+    fn extent_under(&self, outputs: u32) -> u32 {
+        let window = &self.window;
+        let span = if window.diagonal == 1 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
+        (outputs - 1) * window.stride + span
+    }
+
+    /// Windows that may hold one of `inputs` neighbouring pixels, along one axis.
+    fn extent_above(&self, inputs: u32) -> u32 {
+        let window = &self.window;
         let span = if window.diagonal == 1 { 1 } else { (window.kernel - 1) * window.dilation };
         let more = if window.stride == 1 { 1 } else { 2 };
-        let extent = |pixels: u32| (pixels - 1 + span) / window.stride + more;
-        from.together * extent(from.rows) * extent(from.columns)
+        (inputs - 1 + span) / window.stride + more
     }
 }
 
@@ -111,7 +129,9 @@ mod tests {
 
     #[test]
     fn tiles_hold_at_most_128_pixels_and_cover_every_image() {
-        for (height, width, images, tiles) in [(32, 32, 3, 24), (8, 8, 3, 2), (16, 16, 1, 2), (7, 5, 7, 3), (3, 200, 1, 6)] {
+        for (height, width, images, tiles) in
+            [(32, 32, 3, 24), (8, 8, 3, 2), (16, 16, 1, 2), (7, 5, 7, 3), (3, 200, 1, 6)]
+        {
             let tiling = Tiling::new(images, Shape::new(height, width, 8));
             assert!(tiling.together * tiling.rows * tiling.columns <= TILE_PIXELS, "{tiling:?}");
             assert_eq!(tiling.tiles(), tiles, "{tiling:?}");

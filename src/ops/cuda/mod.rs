@@ -2,6 +2,7 @@
 
 mod geometry;
 mod launch;
+pub mod reduction;
 mod stage;
 
 pub use geometry::{Geometry, Tiling};
@@ -9,6 +10,4 @@ pub use launch::{Columns, StageLaunch, Storage};
 pub use stage::{DeviceWindow, Source, SourceFlags, Stage};
 
 pub(in crate::ops) use geometry::TILE_PIXELS;
-pub(in crate::ops) use launch::{
-    CHANNELS, GRADIENT_SUMS_BYTES, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes,
-};
+pub(in crate::ops) use launch::{CHANNELS, GRADIENT_SUMS_BYTES, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes};
