@@ -164,7 +164,9 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void weight_grad
         if (in >= stage.in_channels || out >= stage.out_channels) return;
         const size_t len = size_t(stage.window.diagonal ? 1 : stage.window.taps) * stage.in_channels * stage.out_channels;
         float* part = stage.window.diagonal ? stage.weight_parts[t] : stage.weight_parts[0] + size_t(t) * stage.in_channels * stage.out_channels;
-        part[blockIdx.x * len + size_t(in) * stage.out_channels + out] = sum;
+        // Weights of the other tap's channels are padding.
+        const bool padding = stage.window.diagonal && (out < stage.window.diagonal) != (t == 0);
+        part[blockIdx.x * len + size_t(in) * stage.out_channels + out] = padding ? 0.0f : sum;
     });
 }
 

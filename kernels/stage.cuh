@@ -38,8 +38,9 @@ struct Tiling {
 
 struct Window {
     uint32_t kernel, stride, dilation, padding;
-    uint32_t taps;     // kernel * kernel; 2 where diagonal
-    uint32_t diagonal; // tap t reads pixel (t, t) from weights[t]: a factorized reduction
+    uint32_t taps; // kernel * kernel; 2 where diagonal
+    // Not 0 in a factorized reduction: tap t reads pixel (t, t) with weights[t]; the first `diagonal` output channels are the first tap's.
+    uint32_t diagonal;
 };
 
 struct Stage {
@@ -71,15 +72,15 @@ __device__ __forceinline__ const Stage* task(const Stage* stages, const uint32_t
 
 // True in all threads of the block that comes last of the task's; what the others wrote before is then visible.
 __device__ __forceinline__ bool is_last_block(uint32_t* counter, unsigned& shared_flag) {
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
         const unsigned blocks = gridDim.x * gridDim.z;
+        // The barriers take what the fences order to and from the other threads.
+        __threadfence();
         shared_flag = atomicAdd(counter, 1u) == blocks - 1;
         if (shared_flag) atomicExch(counter, 0u);
+        __threadfence();
     }
     __syncthreads();
-    const bool last = shared_flag;
-    if (last) __threadfence();
-    return last;
+    return shared_flag;
 }

@@ -1,11 +1,13 @@
 //! Single stages: forward, statistics, normalization and every gradient. The reference in f64 against PyTorch's numbers, and the CPU kernels of every
-//! instruction set against both, over the table of cases.
+//! instruction set against both, over the table of cases; the CUDA kernels, run by the emulator, against the reference.
 
 mod case;
 mod channels;
 #[path = "../common/mod.rs"]
 mod common;
 mod cpu;
+#[cfg(unix)]
+mod cuda;
 mod found;
 mod given;
 mod reference;

@@ -57,8 +57,9 @@ impl Geometry {
             Operation::Convolution(op) => device_window(&op.window),
             Operation::DepthwiseSeparable(op) => device_window(&op.window),
             Operation::Pool(op) => device_window(&op.window),
-            Operation::FactorizedReduce(_) => {
-                DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal: 1 }
+            Operation::FactorizedReduce(op) => {
+                let diagonal = op.output.channels as u32 / 2;
+                DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal }
             }
         };
         let out_channels = match operation {
@@ -104,14 +105,14 @@ impl Geometry {
     /// Input pixels under `outputs` neighbouring windows, along one axis.
     fn extent_under(&self, outputs: u32) -> u32 {
         let window = &self.window;
-        let span = if window.diagonal == 1 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
+        let span = if window.diagonal != 0 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
         (outputs - 1) * window.stride + span
     }
 
     /// Windows that may hold one of `inputs` neighbouring pixels, along one axis.
     fn extent_above(&self, inputs: u32) -> u32 {
         let window = &self.window;
-        let span = if window.diagonal == 1 { 1 } else { (window.kernel - 1) * window.dilation };
+        let span = if window.diagonal != 0 { 1 } else { (window.kernel - 1) * window.dilation };
         let more = if window.stride == 1 { 1 } else { 2 };
         (inputs - 1 + span) / window.stride + more
     }

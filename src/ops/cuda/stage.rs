@@ -50,7 +50,7 @@ pub struct DeviceWindow {
     pub dilation: u32,
     pub padding: u32,
     pub taps: u32,
-    /// 1 for a factorized reduction, whose tap t reads pixel (t, t) from `weights[t]`.
+    /// Not 0 in a factorized reduction, whose tap t reads pixel (t, t) with `weights[t]`: the output channels of the first tap.
     pub diagonal: u32,
 }
 

@@ -1,0 +1,85 @@
+//! What a stage writes, and its gradient as a consumer leaves it.
+
+use super::numbers::{Numbers, allocate, download, upload};
+use super::rows::{GradientSums, M1, M2, MEAN, Rows, SCALE, SHIFT};
+use crate::case::{Case, Normalization};
+use crate::channels::Channels;
+use crate::found::Found;
+use crate::given::Given;
+use crosstalk::device::{Buffer, Device};
+use crosstalk::ops::cuda::{Stage, Storage};
+use crosstalk::tensor::Shape;
+
+pub struct Output {
+    shape: Shape,
+    channels: Channels,
+    pub values: Numbers,
+    pub gradient: Numbers,
+    pub normalization: Option<OutputNormalization>,
+}
+
+pub struct OutputNormalization {
+    pub rows: Buffer<f32>,
+    pub moments: Buffer<f32>,
+    pub statistics: Buffer<f64>,
+    pub affine: Option<[Buffer<f32>; 2]>,
+    /// Of dz and of dz * xhat.
+    sums: [Vec<f64>; 2],
+}
+
+impl Output {
+    /// `parts` are those of the forward kernel.
+    pub fn new(device: &Device, storage: Storage, given: &Given, parts: u32) -> Self {
+        let (case, shape) = (given.case, given.case.output());
+        let channels = Channels::padded(&case.stored_output());
+        let gradient = Numbers::upload(device, storage, "output gradient", &given.maps("output_gradient", &channels));
+        let stored = channels.stored;
+        let affine = |name: &str| {
+            let mut padded = vec![0.0; stored];
+            let values: Vec<f32> = given.vector(name);
+            channels.positions.iter().zip(values).for_each(|(&at, value)| padded[at] = value);
+            upload(device, name, &padded)
+        };
+        let normalization = (case.normalization() != Normalization::None).then(|| OutputNormalization {
+            rows: allocate(device, "normalization", Stage::NORMALIZATION_ROWS * stored),
+            moments: allocate(device, "moments", parts as usize * 2 * stored),
+            statistics: allocate(device, "statistics", 2 * stored),
+            affine: (case.normalization() == Normalization::Affine).then(|| ["gamma", "beta"].map(affine)),
+            sums: [Vec::new(), Vec::new()],
+        });
+        let values = Numbers::allocate(device, storage, "output", gradient.len());
+        Self { shape, channels, values, gradient, normalization }
+    }
+
+    /// After the forward pass: writes the means that the output's consumer leaves in its normalization.
+    pub fn finish_gradient(&mut self) {
+        let Some(OutputNormalization { rows: table, sums, .. }) = &mut self.normalization else { return };
+        let (gradient, mut rows) = (self.gradient.download(), Rows(download(table)));
+        *sums = GradientSums::new(&gradient, &self.values.download(), &rows).sums;
+        let pixels = (gradient.len() / rows.channels()) as f64;
+        for (row, sums) in [M1, M2].into_iter().zip(&*sums) {
+            rows.row_mut(row).iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / pixels) as f32);
+        }
+        table.upload(&rows.0).expect("values");
+    }
+
+    pub fn record(&self, case: &Case, found: &mut Found) {
+        let Self { shape, channels, values, normalization, .. } = self;
+        let (values, stored) = (values.download(), channels.stored);
+        channels.assert_padding_is_zero(&values, &format!("{case}, output"));
+        found.maps("raw", *shape, channels, &values);
+        let Some(OutputNormalization { rows, statistics, sums: [sums, sums_xhat], .. }) = normalization else { return };
+        let (rows, statistics) = (Rows(download(rows)), download(statistics));
+        found.vector("mean", channels, &statistics[..stored]);
+        found.vector("variance", channels, &statistics[stored..]);
+        let normalized = values.iter().enumerate().map(|(index, y)| {
+            let row = |row: usize| rows.row(row)[index % stored];
+            (y - row(MEAN)).mul_add(row(SCALE), row(SHIFT))
+        });
+        found.maps("normalized", *shape, channels, &normalized.collect::<Vec<f32>>());
+        if case.normalization() == Normalization::Affine {
+            found.vector("gamma_gradient", channels, sums_xhat);
+            found.vector("beta_gradient", channels, sums);
+        }
+    }
+}
