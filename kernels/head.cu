@@ -15,6 +15,8 @@
 #include "epilogue.cuh"
 #include "shared.cuh"
 
+namespace {
+
 constexpr unsigned IMAGES = 32;  // of a part of the weight gradient
 constexpr unsigned COLUMNS = 64; // of the gradient
 constexpr unsigned GROUPS = 64;  // of eight features, pooled together
@@ -202,6 +204,8 @@ __device__ __forceinline__ void weight_gradient(const Head* heads, const uint32_
     *reinterpret_cast<float4*>(stage.weight_parts[0] + size_t(blockIdx.x) * classes * features + at) = make_float4(sums[0], sums[1], sums[2], sums[3]);
     if (f == 0) stage.weight_parts[1][size_t(blockIdx.x) * classes + c] = bias;
 }
+
+} // namespace
 
 #define ARGUMENTS const Head *__restrict__ heads, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 2) head_forward_f32(ARGUMENTS) { forward<float>(heads, count); }

@@ -14,6 +14,8 @@
 #include "epilogue.cuh"
 #include "shared.cuh"
 
+namespace {
+
 constexpr unsigned COLUMNS = 64; // of the gradient
 
 __device__ __forceinline__ float gate_of(const Source& source) { return source.gate ? *source.gate : 1.0f; }
@@ -122,6 +124,8 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     }
     if (finishes_sums(stage) && is_last_block(stage.counter, shared.gradients.flag)) finish_sums(stage);
 }
+
+} // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 3) node_forward_f32(ARGUMENTS) { forward<float>(stages, count); }

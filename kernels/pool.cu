@@ -14,6 +14,8 @@
 #include "epilogue.cuh"
 #include "shared.cuh"
 
+namespace {
+
 constexpr uint32_t MAXIMUM = 0; // Stage::kind; otherwise an average
 
 // use(tap, distance) for the taps of a window in row-major order; distance in pixels of a halo `columns` wide. KERNEL 0 is any.
@@ -86,20 +88,44 @@ template <class T> __device__ __forceinline__ void forward(const Stage* stages, 
     write_output<T>(stage, tile, sums, TILE<CHANNELS>, channel, min(CHANNELS, stage.out_channels - channel), flag);
 }
 
-// largest[window of the halo][CHANNELS]: the number of each window's largest tap. `under` is the input under these windows, from minus
+// Leaves of a range along one axis what lies in a map of that size; at least one.
+__device__ __forceinline__ void clip(int& first, unsigned& count, int size) {
+    const int end = min(first + int(count), size);
+    first = min(max(first, 0), size - 1);
+    count = max(end - first, 1);
+}
+
+// The windows that hold a pixel of a tile of the input.
+__device__ __forceinline__ Halo windows_above(const Stage& stage, const Tile& tile) {
+    Halo windows = above_pixels(stage, tile);
+    clip(windows.y, windows.rows, stage.to.height);
+    clip(windows.x, windows.columns, stage.to.width);
+    return windows;
+}
+
+// The input under some windows.
+__device__ __forceinline__ Halo under(const Stage& stage, const Halo& windows) {
+    const Window& w = stage.window;
+    const unsigned span = (w.kernel - 1) * w.dilation + 1;
+    const int stride = w.stride, padding = w.padding;
+    return {stage.from, windows.image, windows.y * stride - padding, windows.x * stride - padding, windows.together,
+            (windows.rows - 1) * w.stride + span, (windows.columns - 1) * w.stride + span};
+}
+
+// largest[window of the halo][CHANNELS]: the number of each window's largest tap. `input` is that under these windows, from minus
 // infinity outside.
 template <class T, unsigned KERNEL>
-__device__ __forceinline__ void find_largest(uint8_t* largest, const Stage& stage, const Halo& windows, const Halo& under, const T* slice) {
+__device__ __forceinline__ void find_largest(uint8_t* largest, const Stage& stage, const Halo& windows, const Halo& input, const T* slice) {
     const unsigned half = threadIdx.x / TILE_PIXELS * 8;
     for (unsigned w = threadIdx.x % TILE_PIXELS; w < windows.pixels(); w += TILE_PIXELS) {
         const unsigned row = w / windows.columns, column = w % windows.columns;
         const unsigned image = row / windows.rows, y = row % windows.rows;
-        const T* first = slice + ((image * under.rows + y * stage.window.stride) * under.columns + column * stage.window.stride) * SLICE<T> + half;
+        const T* first = slice + ((image * input.rows + y * stage.window.stride) * input.columns + column * stage.window.stride) * SLICE<T> + half;
         float values[8];
         unsigned taps[8] = {};
 #pragma unroll
         for (int i = 0; i < 8; i++) values[i] = -INFINITY;
-        each_tap<KERNEL>(stage.window, under.columns, [&](unsigned tap, unsigned distance) {
+        each_tap<KERNEL>(stage.window, input.columns, [&](unsigned tap, unsigned distance) {
             float next[8];
             load8(next, first + distance * SLICE<T>);
 #pragma unroll
@@ -162,12 +188,12 @@ __device__ __forceinline__ void gather(float (&du)[8], const Stage& stage, const
 #pragma unroll
     for (int y = kernel - 1; y >= 0; y--) {
         int row;
-        if (!window_at<STRIDE>(at.y + padding - y * dilation, stride, row)) continue;
+        if (!window_at<STRIDE>(at.y + padding - y * dilation, stride, row) || unsigned(row - windows.y) >= windows.rows) continue;
         row = ((at.image - tile.image) * int(windows.rows) + row - windows.y) * int(windows.columns) - windows.x;
 #pragma unroll
         for (int x = kernel - 1; x >= 0; x--) {
             int column;
-            if (!window_at<STRIDE>(at.x + padding - x * dilation, stride, column)) continue;
+            if (!window_at<STRIDE>(at.x + padding - x * dilation, stride, column) || unsigned(column - windows.x) >= windows.columns) continue;
             const unsigned w = row + column, tap = y * kernel + x;
             float dy[8];
             load8(dy, shares + w * SLICE<float>);
@@ -187,23 +213,19 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     const Stage& stage = *task(stages, count);
     GradientSums& shared = shared_memory<GradientSums>();
     const Tile tile(stage.from, blockIdx.x);
-    const Halo windows = above_pixels(stage, tile);
+    const Halo windows = windows_above(stage, tile);
     uint8_t* const largest = &shared_memory<uint8_t>() + (sizeof(GradientSums) + 15) / 16 * 16;
     T* const slice = reinterpret_cast<T*>(largest + windows.pixels() * CHANNELS);
     float* const shares = reinterpret_cast<float*>(slice);
-    const Window& window = stage.window;
-    const unsigned channel = blockIdx.z * CHANNELS, kernel = window.kernel;
+    const unsigned channel = blockIdx.z * CHANNELS, kernel = stage.window.kernel, stride = stage.window.stride;
     if (stage.kind == MAXIMUM) {
-        const unsigned span = (kernel - 1) * window.dilation + 1;
-        const Halo under = {stage.from, windows.image, windows.y * int(window.stride) - int(window.padding),
-                            windows.x * int(window.stride) - int(window.padding), windows.together,
-                            (windows.rows - 1) * window.stride + span, (windows.columns - 1) * window.stride + span};
-        fill_input<T>(slice, stage, under, channel, -INFINITY);
+        const Halo input = under(stage, windows);
+        fill_input<T>(slice, stage, input, channel, -INFINITY);
         __syncthreads();
         if (kernel == 3) {
-            find_largest<T, 3>(largest, stage, windows, under, slice);
+            find_largest<T, 3>(largest, stage, windows, input, slice);
         } else {
-            find_largest<T, 0>(largest, stage, windows, under, slice);
+            find_largest<T, 0>(largest, stage, windows, input, slice);
         }
         __syncthreads();
     }
@@ -212,15 +234,17 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     write_input_gradient<T>(stage, tile, channel, min(CHANNELS, stage.in_channels - channel), shared, [&](float (&du)[8], unsigned p, unsigned group) {
         const float* from = shares + group * 8;
         const uint8_t* taps = largest + group * 8;
-        if (kernel == 3 && window.stride == 1) {
+        if (kernel == 3 && stride == 1) {
             gather<3, 1>(du, stage, tile, windows, from, taps, p);
-        } else if (kernel == 3 && window.stride == 2) {
+        } else if (kernel == 3 && stride == 2) {
             gather<3, 2>(du, stage, tile, windows, from, taps, p);
         } else {
             gather<0, 0>(du, stage, tile, windows, from, taps, p);
         }
     });
 }
+
+} // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 4) pool_forward_f32(ARGUMENTS) { forward<float>(stages, count); }

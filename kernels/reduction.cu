@@ -10,6 +10,8 @@
 // Determinism: the order of a sum is a function of the number of parts alone.
 #include "epilogue.cuh"
 
+namespace {
+
 // src/ops/cuda/reduction.rs has the same layout.
 struct Parts {
     const float* from;
@@ -17,6 +19,8 @@ struct Parts {
     uint32_t len, parts;
 };
 static_assert(sizeof(Parts) == 24);
+
+} // namespace
 
 extern "C" __global__ void __launch_bounds__(256) add_parts(const Parts* __restrict__ entries, const uint32_t* __restrict__ count) {
     if (blockIdx.y >= *count) return;

@@ -95,11 +95,12 @@ impl Geometry {
         together * self.extent_above(rows) * self.extent_above(columns)
     }
 
-    /// Pixels of the input under all windows that hold a pixel of a tile of the input.
-    pub(in crate::ops) fn pixels_under_windows_above(&self) -> u32 {
+    /// Of the windows that hold a pixel of a tile of the input those inside the map, and pixels of the input under them.
+    pub(in crate::ops) fn pixels_of_windows(&self) -> (u32, u32) {
         let Tiling { together, rows, columns, .. } = self.from;
-        let extent = |pixels| self.extent_under(self.extent_above(pixels));
-        together * extent(rows) * extent(columns)
+        let down = self.extent_above(rows).min(self.to.height);
+        let across = self.extent_above(columns).min(self.to.width);
+        (together * down * across, together * self.extent_under(down) * self.extent_under(across))
     }
 
     /// Input pixels under `outputs` neighbouring windows, along one axis.

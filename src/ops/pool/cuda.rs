@@ -27,8 +27,8 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
 }
 
 pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
-    let windows = geometry.pixels_above();
-    let input = slice_bytes(storage, geometry.pixels_under_windows_above());
+    let (windows, under) = geometry.pixels_of_windows();
+    let slices = slice_bytes(storage, under).max(slice_bytes(Storage::F32, windows));
     StageLaunch {
         kernel: match storage {
             Storage::F32 => "pool_gradient_f32",
@@ -37,6 +37,6 @@ pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
         parts: geometry.from.tiles(),
         columns: geometry.in_channels.div_ceil(CHANNELS),
         // The largest taps are bytes; gradients stand there in f32.
-        shared_bytes: GRADIENT_SUMS_BYTES + windows * CHANNELS + input.max(slice_bytes(Storage::F32, windows)),
+        shared_bytes: GRADIENT_SUMS_BYTES + windows * CHANNELS + slices,
     }
 }
