@@ -199,9 +199,10 @@ struct GradientWriter {
 // A power of two that is at least `groups` (at most 8).
 __device__ __forceinline__ unsigned power_of_two(unsigned groups) { return groups > 4 ? 8 : groups > 2 ? 4 : groups; }
 
-// Takes eight channels' sums of all threads to part `blockIdx.x`: thread t has group t % `stride` of `groups` groups of eight channels that
-// begin at channel `first` of the stage's input; `sums` and `xhat_sums` are its own. All threads take part.
-__device__ inline void write_gradient_sums(const Stage& stage, GradientSums& shared, const float (&dz)[8], const float (&dz_xhat)[8], unsigned first, unsigned groups, unsigned stride) {
+// Takes eight channels' sums of all threads to part `blockIdx.x`: thread t has group t % `stride` of `groups` groups of eight channels, with
+// the sums `dz` and `dz_xhat` of its own; find(column) names the source and channel of each of `groups` * 8 columns. All threads take part.
+template <class Find>
+__device__ __forceinline__ void write_gradient_sums(GradientSums& shared, const float (&dz)[8], const float (&dz_xhat)[8], unsigned groups, unsigned stride, Find find) {
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = lane % stride;
 #pragma unroll
     for (int i = 0; i < 8; i++) {
@@ -217,7 +218,7 @@ __device__ inline void write_gradient_sums(const Stage& stage, GradientSums& sha
     }
     __syncthreads();
     for (unsigned column = threadIdx.x; column < groups * 8; column += THREADS) {
-        const SourcePlace at = find_source(stage, first + column);
+        const SourcePlace at = find(column);
         if (!at.source || !at.source->sums) continue;
         float a = 0.0f, b = 0.0f;
         for (unsigned w = 0; w < WARPS; w++) {
@@ -231,10 +232,16 @@ __device__ inline void write_gradient_sums(const Stage& stage, GradientSums& sha
     __syncthreads();
 }
 
-// Takes a tile of `columns` <= 64 columns of du (whole pixels of the input, channels from `first`) to the gradients of the sources, and
-// their sums to part `blockIdx.x`. The last block finishes the sums. `sums` has been written by all threads.
-template <class T> __device__ void write_input_gradient(const Stage& stage, const Tile& tile, const float* sums, unsigned distance, unsigned first, unsigned columns, GradientSums& shared) {
-    __syncthreads();
+// The same where the groups begin at channel `first` of the stage's concatenated input.
+__device__ inline void write_gradient_sums(const Stage& stage, GradientSums& shared, const float (&dz)[8], const float (&dz_xhat)[8], unsigned first, unsigned groups, unsigned stride) {
+    write_gradient_sums(shared, dz, dz_xhat, groups, stride, [&](unsigned column) { return find_source(stage, first + column); });
+}
+
+// Takes du of `columns` <= 64 channels from channel `first` of the concatenated input, at the pixels of a tile of the input, to the gradients
+// of the sources, and their sums to part `blockIdx.x`. read(du, p, group) gives eight channels' du at pixel p of the tile, group by group from
+// `first`. The last block finishes the sums.
+template <class T, class Read>
+__device__ __forceinline__ void write_input_gradient(const Stage& stage, const Tile& tile, unsigned first, unsigned columns, GradientSums& shared, Read read) {
     const unsigned groups = columns / 8, stride = power_of_two(groups), group = threadIdx.x % stride;
     const SourcePlace at = group < groups ? find_source(stage, first + group * 8) : SourcePlace{nullptr, 0};
     float dz[8] = {}, dz_xhat[8] = {};
@@ -244,8 +251,7 @@ template <class T> __device__ void write_input_gradient(const Stage& stage, cons
             const Pixel pixel = tile.pixel(p);
             if (!tile.holds(pixel)) continue;
             float du[8];
-#pragma unroll
-            for (int i = 0; i < 8; i++) du[i] = sums[p * distance + group * 8 + i];
+            read(du, p, group);
             writer.write<T>(place(stage.from, pixel), du);
         }
 #pragma unroll
@@ -254,4 +260,13 @@ template <class T> __device__ void write_input_gradient(const Stage& stage, cons
     if (!finishes_sums(stage)) return;
     write_gradient_sums(stage, shared, dz, dz_xhat, first, groups, stride);
     if (is_last_block(stage.counter, shared.flag)) finish_sums(stage);
+}
+
+// The same from a tile of du in shared memory, which all threads have written.
+template <class T> __device__ void write_input_gradient(const Stage& stage, const Tile& tile, const float* sums, unsigned distance, unsigned first, unsigned columns, GradientSums& shared) {
+    __syncthreads();
+    write_input_gradient<T>(stage, tile, first, columns, shared, [&](float (&du)[8], unsigned p, unsigned group) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) du[i] = sums[p * distance + group * 8 + i];
+    });
 }

@@ -8,10 +8,11 @@ use crosstalk::backend::cuda::update::chunks;
 use crosstalk::backend::host;
 use crosstalk::data::cuda::ResidentPixels;
 use crosstalk::data::{Augmentation, Dataset, PixelTable, Placement, Records, Rectangle, gather, image_length};
-use crosstalk::device::Device;
 use crosstalk::device::emulator::{Copies, Schedule};
+use crosstalk::device::{Argument, Device, Pointer};
 use crosstalk::network::{Bank, Model, ParameterRef, Sharing, State};
 
+use crosstalk::ops::cuda::reduction::{Parts, add_gate_parts, add_parts};
 use crosstalk::ops::sgd::cuda::{SgdBanks, SgdSettings, update};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
 
@@ -121,6 +122,59 @@ fn gathered_pixels_have_the_bits_of_the_cpu() {
                 resident.gather(&images, placements, &out).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(bits(&out.download().expect("values")), bits(&expected), "{shape}");
             }
+        }
+    }
+}
+
+/// Parts of some lengths and counts, and the kernel's sums.
+#[test]
+fn parts_are_added_in_their_order() {
+    let shapes: [(usize, usize); 4] = [(1, 1), (300, 5), (17, 33), (8, 0)];
+    for device in devices() {
+        let parts: Vec<Vec<f32>> = (0..).zip(shapes).map(|(seed, (len, parts))| noise(seed, len * parts)).collect();
+        let from: Vec<_> = parts.iter().map(|values| device.upload("parts", values).expect("memory")).collect();
+        let to: Vec<_> = shapes.map(|(len, _)| device.allocate::<f32>("sums", len).expect("memory")).into();
+        let entry = |(index, &(len, parts)): (usize, &(usize, usize))| Parts {
+            from: Pointer::to(&from[index], 0),
+            to: Pointer::to(&to[index], 0),
+            len: len as u32,
+            parts: parts as u32,
+        };
+        let entries: Vec<Parts> = shapes.iter().enumerate().map(entry).collect();
+        let entries = device.upload("entries", &entries).expect("memory");
+        let count = device.upload("count", &[shapes.len() as u32]).expect("memory");
+        let arguments = [Argument::buffer(&entries), Argument::buffer(&count)];
+        device.launch(&add_parts(6, 300), &arguments).unwrap_or_else(|error| panic!("{error}"));
+        for ((values, to), (len, _)) in parts.iter().zip(&to).zip(shapes) {
+            let mut expected = vec![0.0_f32; len];
+            for part in values.chunks(len) {
+                expected.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+            assert_eq!(bits(&to.download().expect("values")), bits(&expected));
+        }
+    }
+}
+
+#[test]
+fn parts_of_gates_are_added_in_f64() {
+    for device in devices() {
+        let parts: Vec<Vec<f32>> = (0..11).map(|entry| noise(entry, entry as usize * 13)).collect();
+        let from: Vec<_> = parts.iter().map(|values| device.upload("parts", values).expect("memory")).collect();
+        let to = device.allocate::<f64>("gradients", parts.len()).expect("memory");
+        let entry = |(index, values): (usize, &Vec<f32>)| Parts {
+            from: Pointer::to(&from[index], 0),
+            to: Pointer::to(&to, index),
+            len: 1,
+            parts: values.len() as u32,
+        };
+        let entries: Vec<Parts> = parts.iter().enumerate().map(entry).collect();
+        let entries = device.upload("entries", &entries).expect("memory");
+        let count = device.upload("count", &[parts.len() as u32]).expect("memory");
+        let arguments = [Argument::buffer(&entries), Argument::buffer(&count)];
+        device.launch(&add_gate_parts(20), &arguments).unwrap_or_else(|error| panic!("{error}"));
+        for (values, found) in parts.iter().zip(to.download().expect("values")) {
+            let expected: f64 = values.iter().map(|part| f64::from(*part)).sum();
+            assert!((found - expected).abs() <= 1e-12, "{found}, not {expected}");
         }
     }
 }

@@ -85,18 +85,37 @@ impl Geometry {
 
     /// Pixels of the input under the windows of a tile (`under_windows` of kernels/tile.cuh).
     pub(in crate::ops) fn pixels_under_windows(&self) -> u32 {
-        let Self { to, window, .. } = self;
-        let span = if window.diagonal != 0 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
-        to.together * ((to.rows - 1) * window.stride + span) * ((to.columns - 1) * window.stride + span)
+        let Tiling { together, rows, columns, .. } = self.to;
+        together * self.extent_under(rows) * self.extent_under(columns)
     }
 
     /// Pixels of the output whose windows hold a tile of the input (`above_pixels` there).
     pub(in crate::ops) fn pixels_above(&self) -> u32 {
-        let Self { from, window, .. } = self;
+        let Tiling { together, rows, columns, .. } = self.from;
+        together * self.extent_above(rows) * self.extent_above(columns)
+    }
+
+    /// Of the windows that hold a pixel of a tile of the input those inside the map, and pixels of the input under them.
+    pub(in crate::ops) fn pixels_of_windows(&self) -> (u32, u32) {
+        let Tiling { together, rows, columns, .. } = self.from;
+        let down = self.extent_above(rows).min(self.to.height);
+        let across = self.extent_above(columns).min(self.to.width);
+        (together * down * across, together * self.extent_under(down) * self.extent_under(across))
+    }
+
+    /// Input pixels under `outputs` neighbouring windows, along one axis.
+    fn extent_under(&self, outputs: u32) -> u32 {
+        let window = &self.window;
+        let span = if window.diagonal != 0 { 2 } else { (window.kernel - 1) * window.dilation + 1 };
+        (outputs - 1) * window.stride + span
+    }
+
+    /// Windows that may hold one of `inputs` neighbouring pixels, along one axis.
+    fn extent_above(&self, inputs: u32) -> u32 {
+        let window = &self.window;
         let span = if window.diagonal != 0 { 1 } else { (window.kernel - 1) * window.dilation };
         let more = if window.stride == 1 { 1 } else { 2 };
-        let extent = |pixels: u32| (pixels - 1 + span) / window.stride + more;
-        from.together * extent(from.rows) * extent(from.columns)
+        (inputs - 1 + span) / window.stride + more
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod geometry;
 mod launch;
+pub mod reduction;
 mod stage;
 
 pub use geometry::{Geometry, Tiling};

@@ -1,10 +1,15 @@
 //! Stages on the CUDA kernels, which the emulator runs. A family of kernels has a file with its launches and its tests.
 
+mod bf16;
 mod convolution;
 mod device_stage;
+mod head;
 mod input;
+mod node;
 mod numbers;
 mod output;
+mod plain;
+mod pool;
 mod rows;
 
 use crate::case::{self, Case, Kind};

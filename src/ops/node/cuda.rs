@@ -1,0 +1,37 @@
+//! Launches of nodes: kernels/node.cu. A source's gate sums are `[part][column]`: parts times columns of the gradient's launch.
+
+use crate::ops::cuda::{CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, sums_bytes};
+
+/// Channels of a block of the gradient at most.
+const COLUMNS: u32 = 64;
+
+/// `NodeSums`: of the gradients, and of a gate from every warp.
+const NODE_SUMS_BYTES: u32 = GRADIENT_SUMS_BYTES + 8 * 4;
+
+pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    StageLaunch {
+        kernel: match storage {
+            Storage::F32 => "node_forward_f32",
+            Storage::Bf16 => "node_forward_bf16",
+        },
+        parts: geometry.to.tiles(),
+        columns: geometry.out_channels.div_ceil(CHANNELS),
+        shared_bytes: 16 + sums_bytes(Columns::Sixteen),
+    }
+}
+
+pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let tiling = &geometry.to;
+    // Eight channels a thread, so that a row of threads covers a pixel.
+    let row = (geometry.out_channels.min(COLUMNS) / 8).next_power_of_two();
+    let pixels_of_thread = (tiling.together * tiling.rows * tiling.columns).div_ceil(StageLaunch::THREADS / row);
+    StageLaunch {
+        kernel: match storage {
+            Storage::F32 => "node_gradient_f32",
+            Storage::Bf16 => "node_gradient_bf16",
+        },
+        parts: tiling.tiles(),
+        columns: geometry.out_channels.div_ceil(COLUMNS),
+        shared_bytes: NODE_SUMS_BYTES + pixels_of_thread * StageLaunch::THREADS * 8 * 4,
+    }
+}

@@ -1,0 +1,58 @@
+//! Sums of gated terms.
+
+use super::bf16::check_pixels_in_bf16;
+use super::plain::Plain;
+use super::{Kernels, check_against_the_reference};
+use crate::case::{Case, Kind};
+use crosstalk::ops::cuda::{Geometry, Storage};
+use crosstalk::ops::node::cuda::{forward, gradient};
+use crosstalk::tensor::Shape;
+
+fn kernels(_: &Case, geometry: &Geometry, storage: Storage) -> Kernels {
+    let gradient = gradient(geometry, storage);
+    Kernels {
+        forward: forward(geometry, storage),
+        backward: vec![gradient],
+        // A gate's sums have a part for every group of channels, too.
+        sum_parts: gradient.parts * gradient.columns,
+        weight_parts: Vec::new(),
+    }
+}
+
+#[test]
+fn the_kernels_of_nodes_agree_with_the_reference() {
+    check_against_the_reference(&[Kind::Node], kernels);
+}
+
+#[test]
+fn the_kernels_of_nodes_in_bf16_are_right_to_their_last_places() {
+    check_pixels_in_bf16(&[Kind::Node], kernels);
+}
+
+/// Output and gradients of small whole numbers.
+fn run(values: &[Vec<f32>], terms: &[(usize, f32)], dnode: &[f32]) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let geometry = Geometry::of_pixels(Shape::new(5, 3, 24), 2, 24);
+    let launches = [forward(&geometry, Storage::F32), gradient(&geometry, Storage::F32)];
+    Plain { geometry, launches, kind: 0, values, terms, output_gradient: dnode }.run()
+}
+
+fn whole_numbers(factor: usize) -> Vec<f32> {
+    (0..2 * 5 * 3 * 24).map(|i| (i * factor % 17) as f32).collect()
+}
+
+#[test]
+fn a_value_that_is_a_term_twice_gets_both_gradients() {
+    let (values, dnode) = ([whole_numbers(3), whole_numbers(5)], whole_numbers(7));
+    let (output, gradients) = run(&values, &[(0, 0.5), (1, 2.0), (0, 0.25)], &dnode);
+    let expected: Vec<f32> = values[0].iter().zip(&values[1]).map(|(a, b)| 0.75 * a + 2.0 * b).collect();
+    assert_eq!(output, expected);
+    for (gradient, gate) in gradients.iter().zip([0.75, 2.0]) {
+        assert_eq!(*gradient, dnode.iter().map(|d| gate * d).collect::<Vec<f32>>());
+    }
+}
+
+#[test]
+fn a_node_without_terms_is_zero() {
+    let (output, _) = run(&[], &[], &whole_numbers(7));
+    assert_eq!(output, vec![0.0; output.len()]);
+}

@@ -1,0 +1,68 @@
+//! Max and average pools.
+
+use super::bf16::check_pixels_in_bf16;
+use super::plain::Plain;
+use super::{Kernels, check_against_the_reference};
+use crate::case::{Case, Kind};
+use crosstalk::ops::cuda::{Geometry, Storage};
+use crosstalk::ops::input::{Input, OutputGradient, Segment, SegmentGradient};
+use crosstalk::ops::pool::{self, cuda};
+use crosstalk::ops::{Operation, Pool, PoolKind, Window};
+use crosstalk::simd::{Level, Scratch};
+use crosstalk::tensor::Shape;
+
+fn kernels(_: &Case, geometry: &Geometry, storage: Storage) -> Kernels {
+    let gradient = cuda::gradient(geometry, storage);
+    Kernels {
+        forward: cuda::forward(geometry, storage),
+        backward: vec![gradient],
+        sum_parts: gradient.parts,
+        weight_parts: Vec::new(),
+    }
+}
+
+#[test]
+fn the_kernels_of_pools_agree_with_the_reference() {
+    check_against_the_reference(&[Kind::MaxPool, Kind::AveragePool], kernels);
+}
+
+#[test]
+fn the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
+    check_pixels_in_bf16(&[Kind::MaxPool, Kind::AveragePool], kernels);
+}
+
+/// NaN, which is not equal to itself, as something that is.
+fn comparable(values: &[f32]) -> Vec<Option<u32>> {
+    values.iter().map(|value| (!value.is_nan()).then_some(value.to_bits())).collect()
+}
+
+#[test]
+fn ties_and_values_that_are_no_numbers_are_pooled_as_on_the_cpu() {
+    let images = 2;
+    for (kind, kernel, stride) in
+        [(PoolKind::Max, 3, 1), (PoolKind::Max, 3, 2), (PoolKind::Max, 5, 3), (PoolKind::Average, 3, 2)]
+    {
+        let input = Shape::new(9, 7, 8);
+        let window = Window::same(kernel, stride, 1);
+        let op = Pool { kind, window, input, output: window.output_shape(input, 8) };
+        let value = |i: usize| if i % 41 == 7 { f32::NAN } else { (i * 7 % 5) as f32 };
+        let values: Vec<f32> = (0..images * input.pixels() * 8).map(value).collect();
+        let dz: Vec<f32> = (0..images * op.output.pixels() * 8).map(|i| (i % 13) as f32).collect();
+
+        let (mut output, mut gradient) = (vec![0.0; dz.len()], vec![0.0; values.len()]);
+        let segments = [Segment { values: &values, channels: 8, normalize: None }];
+        let (read, scratch) = (Input { segments: &segments, relu: false }, &mut Scratch::default());
+        pool::cpu::forward(Level::Portable, &op, &read, images, &mut output, None, scratch);
+        let dy = OutputGradient { dz: &dz, y: &[], normalize: None };
+        let mut targets = [SegmentGradient { dz: &mut gradient, accumulate: false, sums: None }];
+        pool::cpu::backward(Level::Portable, &op, &read, images, dy, &mut targets, scratch);
+
+        let geometry = Geometry::of_operation(&Operation::Pool(op), images, 8);
+        let launches = [cuda::forward(&geometry, Storage::F32), cuda::gradient(&geometry, Storage::F32)];
+        let (values, terms) = (&[values], &[(0, 1.0)]);
+        let plain = Plain { geometry, launches, kind: cuda::kind(kind), values, terms, output_gradient: &dz };
+        let (found, found_gradients) = plain.run();
+        assert_eq!(comparable(&found), comparable(&output), "{op:?}");
+        assert_eq!(comparable(&found_gradients[0]), comparable(&gradient), "{op:?}");
+    }
+}
