@@ -86,6 +86,10 @@ impl DeviceArguments {
             Device::Cpu => false,
             Device::Auto => precision == Precision::F64,
         };
+        anyhow::ensure!(
+            !reference || self.simd.is_none(),
+            "--simd chooses the instruction set of the CPU backend, but the reference computes; leave it out"
+        );
         pool.install(|| {
             if reference {
                 task.run(Reference)
