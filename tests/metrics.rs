@@ -39,6 +39,26 @@ fn refused(truth: &str, predicted: &str, options: &str) -> String {
 }
 
 #[test]
+fn losses_rank_from_the_lowest_where_they_are_said_to() {
+    let losses = "child,loss\n111,4\n112,3\n113,1\n114,2\n";
+    let shop = workshop(&[("t.csv", TRUTH), ("p.csv", PREDICTED), ("l.csv", losses)]);
+    let tau = |arguments: &str| value(&json(&shop, arguments), "tau");
+    assert_eq!(tau("--truth t.csv --predicted l.csv"), Some(-4.0 / 6.0));
+    let lower = json(&shop, "--truth t.csv --predicted l.csv --lower-is-better predicted");
+    let of_accuracies = json(&shop, "--truth t.csv --predicted p.csv");
+    for measure in ["tau", "spearman", "pearson", "top_1_rank", "tau_inside_top_50_percent"] {
+        assert_eq!(value(&lower, measure), value(&of_accuracies, measure), "{measure}");
+    }
+    assert_eq!(lower["predicted"]["lower_is_better"], true);
+    assert_eq!(tau("--truth l.csv --predicted l.csv --lower-is-better truth,predicted"), Some(1.0));
+    assert_eq!(tau("--truth l.csv --predicted p.csv --lower-is-better truth"), Some(1.0));
+    let text = shop.run("metrics --truth t.csv --predicted l.csv --lower-is-better predicted --plots plots");
+    assert!(text.contains("predicted  l.csv, `loss`, lower is better"), "{text}");
+    let plot = std::fs::read_to_string(shop.path("plots/scatter.svg")).expect("a plot");
+    assert!(plot.contains("predicted: loss (lower is better)") && plot.contains("truth: accuracy (%)"));
+}
+
+#[test]
 fn every_measure_of_two_tables_is_in_the_json() {
     let shop = workshop(&[("t.csv", TRUTH), ("p.csv", PREDICTED)]);
     let report = json(&shop, "--truth t.csv --predicted p.csv --top 2");
@@ -418,5 +438,7 @@ fn numbers_on_the_command_line_are_checked() {
             shop.command(&format!("metrics --truth t.csv --predicted t.csv {wrong}")).output().expect("started");
         assert_eq!(output.status.code(), Some(2), "{wrong}");
     }
-    shop.run("metrics --truth t.csv --predicted t.csv --top 1,50%,99");
+    shop.run("metrics --truth t.csv --predicted t.csv --top 1,50%,4");
+    let error = shop.refused("metrics --truth t.csv --predicted t.csv --top 1,5");
+    assert!(error.contains("--top 5 is more than the 4 children that both tables have"), "{error}");
 }

@@ -158,6 +158,12 @@ fn mistakes_of_meaning_name_the_file_the_place_and_what_to_do() {
             "cells.cell.kept_edges",
             "take a zero candidate, but the cell has none; add one, or remove",
         ),
+        (
+            "alphas = \"alpha_normal.{node}\"",
+            "kept_edges = 9",
+            "cells.cell.kept_edges",
+            "edges, so that keeping 9 drops none; lower it, or remove",
+        ),
         ("dilation = 2", "dilation = 0", "candidates.dil_conv_5x5.layers[0].dilation", "0 is not from 1 to 1024"),
         ("dilation = 2", "stride = 0", "candidates.dil_conv_5x5.layers[0].stride", "0 is not from 1 to 1024"),
         (

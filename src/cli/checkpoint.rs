@@ -23,7 +23,9 @@ pub struct CheckpointArguments {
 impl CheckpointArguments {
     /// The checkpoint, and the regimes to evaluate under.
     pub fn read(&self) -> anyhow::Result<(Checkpoint, Vec<NormRegime>)> {
-        NormRegime::check_distinct("--norm", &self.norm)?;
+        if !self.norm.is_empty() {
+            NormRegime::check("--norm", &self.norm)?;
+        }
         Ok((Checkpoint::read(&self.run, self.replica)?, self.norm.clone()))
     }
 }

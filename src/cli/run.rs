@@ -150,7 +150,7 @@ impl DeviceTask for Train {
         if let Some(children) = &interference.children {
             let measurement = Measurement {
                 children,
-                norms: &interference.norm,
+                norms: interference.norm.as_deref().unwrap_or_default(),
                 replica: 0,
                 folder: &run.folder,
                 file: ResultFile::OfRun,

@@ -22,20 +22,6 @@ impl std::iter::Sum for Cost {
     }
 }
 
-impl Operation {
-    /// FLOPs of the forward pass of one image: two a multiply-add, one a tap of a pool.
-    pub fn flops(&self) -> u64 {
-        let (input, output) = (self.input(), self.output());
-        let multiply_adds = match self {
-            Self::Convolution(op) => op.window.taps() * input.channels * output.channels,
-            Self::DepthwiseSeparable(op) => op.window.taps() * input.channels + input.channels * output.channels,
-            Self::FactorizedReduce(_) => input.channels * output.channels,
-            Self::Pool(op) => return (output.pixels() * output.channels * op.window.taps()) as u64,
-        };
-        2 * (output.pixels() * multiply_adds) as u64
-    }
-}
-
 /// What a stage computes.
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
@@ -71,7 +57,7 @@ impl StageCost {
     pub fn backward(&self, element_bytes: u64) -> Cost {
         let products = match self.work {
             Work::Node { .. } => 1,
-            Work::Linear(Operation::Pool(_)) => u64::from(self.input_gradients),
+            Work::Linear(operation) if operation.linear().weight_count() == 0 => u64::from(self.input_gradients),
             _ => u64::from(self.input_gradients) + u64::from(self.weight_gradients),
         };
         if products == 0 {
@@ -84,7 +70,7 @@ impl StageCost {
 
     fn forward_flops(&self) -> u64 {
         match &self.work {
-            Work::Linear(operation) => operation.flops(),
+            Work::Linear(operation) => operation.linear().flops(),
             Work::Node { terms, gated } => self.written * (terms + gated),
             Work::Head => self.read,
         }

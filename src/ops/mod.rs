@@ -9,6 +9,7 @@ pub mod depthwise;
 pub mod factorized_reduce;
 pub mod head;
 pub mod input;
+mod linear;
 pub mod node;
 pub mod normalization;
 pub mod pool;
@@ -16,6 +17,7 @@ pub mod sgd;
 mod window;
 
 pub use cost::{Cost, StageCost, Work};
+pub use linear::Linear;
 pub use window::Window;
 
 use crate::tensor::Shape;
@@ -71,21 +73,21 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const fn input(&self) -> Shape {
+    /// What it is to those who compute with it.
+    pub const fn linear(&self) -> &dyn Linear {
         match self {
-            Self::Convolution(op) => op.input,
-            Self::DepthwiseSeparable(op) => op.input,
-            Self::FactorizedReduce(op) => op.input,
-            Self::Pool(op) => op.input,
+            Self::Convolution(op) => op,
+            Self::DepthwiseSeparable(op) => op,
+            Self::FactorizedReduce(op) => op,
+            Self::Pool(op) => op,
         }
     }
 
-    pub const fn output(&self) -> Shape {
-        match self {
-            Self::Convolution(op) => op.output,
-            Self::DepthwiseSeparable(op) => op.output,
-            Self::FactorizedReduce(op) => op.output,
-            Self::Pool(op) => op.output,
-        }
+    pub fn input(&self) -> Shape {
+        self.linear().input()
+    }
+
+    pub fn output(&self) -> Shape {
+        self.linear().output()
     }
 }

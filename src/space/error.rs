@@ -137,6 +137,8 @@ pub enum Problem {
     CandidateStride { name: String, cell: String, found: usize, needed: usize },
     #[error("edges that are not kept take a zero candidate, but the cell has none; add one, or remove `kept_edges`")]
     KeptEdges,
+    #[error("no node has more than {most} edges, so that keeping {kept} drops none; lower it, or remove `kept_edges`")]
+    KeptMost { kept: usize, most: usize },
     #[error("no node enters the output; name at least one")]
     NoOutput,
     #[error("`last` takes exactly one node, but {found} are given; keep one or choose `concat` or `sum`")]

@@ -14,8 +14,8 @@ impl LayerOperation {
         }
     }
 
-    /// Pools keep the channels of their input; every other operation makes `Layer::channels` times C.
-    pub const fn is_pool(self) -> bool {
+    /// Whether it keeps the channels of its input, as pools do; every other operation makes `Layer::channels` times C.
+    pub const fn keeps_channels(self) -> bool {
         matches!(self, Self::MaxPool | Self::AveragePool)
     }
 }
@@ -56,5 +56,5 @@ pub(super) fn total_stride(layers: &[Layer], edge_stride: usize) -> usize {
 
 /// Output channels of layers one after the other as a multiple of C; none if all of them keep their input's.
 pub(super) fn channel_multiple(layers: &[Layer]) -> Option<usize> {
-    layers.iter().rev().find(|layer| !layer.operation.is_pool()).map(|layer| layer.channels)
+    layers.iter().rev().find(|layer| !layer.operation.keeps_channels()).map(|layer| layer.channels)
 }

@@ -173,7 +173,8 @@ pub struct Cell {
     /// Name of the architecture parameters: one tensor `[edges, candidates]` for all edges, or one a node where it has `{node}`;
     /// `alphas_` and the cell's name unless given.
     pub alphas: Option<String>,
-    /// Edges that a node keeps in the child that architecture parameters make; all unless given. The others take a zero candidate.
+    /// Edges that a node keeps in the child that architecture parameters make; all unless given. The others take a zero candidate; a node
+    /// that has no more keeps all.
     pub kept_edges: Option<usize>,
     /// Stride 2 on edges that leave an input; channels double.
     #[serde(default)]

@@ -75,6 +75,14 @@ impl Accuracies {
         })
     }
 
+    /// With the sign of every number changed: of errors and losses, where the lowest is the best, whatever ranks the highest first.
+    #[must_use]
+    pub fn negated(mut self) -> Self {
+        let records = self.groups.iter_mut().flat_map(|group| &mut group.runs).flat_map(|run| &mut run.records);
+        records.flat_map(|record| record.accuracies.values_mut()).for_each(|value| *value = -*value);
+        self
+    }
+
     /// The group of a regime, or all of them for none.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::config::{OptimizerConfig, RateSchedule, ScheduleUnit};
 
 /// The rate of a step. `all` and `done` count steps; epochs are whole ones of `steps_per_epoch`.
 pub fn learning_rate(optimizer: &OptimizerConfig, done: u64, all: u64, steps_per_epoch: u64) -> f64 {
-    let (most, least) = (optimizer.learning_rate, optimizer.minimum_learning_rate);
+    let (most, least) = (optimizer.learning_rate, optimizer.minimum_learning_rate());
     let (done, all) = match optimizer.schedule_unit {
         ScheduleUnit::Step => (done, all),
         ScheduleUnit::Epoch => (done / steps_per_epoch, all.div_ceil(steps_per_epoch)),
@@ -40,6 +40,16 @@ mod tests {
         assert!((at(100 * 196) - 0.013).abs() < 1e-12);
         let last = 0.001 + 0.024 * (1.0 + (std::f64::consts::PI * 199.0 / 200.0).cos()) / 2.0;
         assert_eq!(at(39_199), last);
+    }
+
+    #[test]
+    fn a_cosine_below_its_usual_end_stays_where_it_is() {
+        for rate in [0.0, 0.0005] {
+            let optimizer =
+                OptimizerConfig { schedule: RateSchedule::Cosine, learning_rate: rate, ..OptimizerConfig::default() };
+            optimizer.validate().unwrap();
+            assert!([0, 4, 9].into_iter().all(|step| learning_rate(&optimizer, step, 10, 1) == rate));
+        }
     }
 
     #[test]

@@ -404,7 +404,7 @@ fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluat
     let evaluated = evaluation.wanted().then(evaluated).transpose()?;
     trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
     if let Some(children) = &interference.children {
-        let norms = if interference.norm.is_empty() { &evaluation.norm } else { &interference.norm };
+        let norms = interference.norm.as_ref().unwrap_or(&evaluation.norm);
         let measured = evaluator(setup.children("interference.children", children)?);
         trainer.check_memory(&Workload::interference(trainer, &measured, norms))?;
     }

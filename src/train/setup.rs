@@ -41,6 +41,7 @@ impl Setup {
     /// Anything that the configuration names and that is not there or does not fit.
     pub fn new(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
+        config.optimizer.minimum_learning_rate = Some(config.optimizer.minimum_learning_rate());
         let space = config.network.resolve()?;
         let dataset = config.data.source.load_shrunk(config.data.shrink)?;
         let shape = Shape::new(dataset.height, dataset.width, dataset.channels);
@@ -135,6 +136,13 @@ impl Setup {
 /// The network with the copies that its policy and its children need.
 fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
     let sharing = config.network.sharing;
+    if let Sharing::Prefix(shared) = sharing
+        && shared > network.blocks.len()
+    {
+        let cells = network.blocks.len();
+        let problem = format!("= {shared} cells is more than the network has, {cells}; share at most {cells}, or all");
+        return Err(ConfigError::Value { key: "network.sharing.prefix", problem }.into());
+    }
     if sharing == Sharing::All {
         return Ok(Model::new(network, sharing, &[]));
     }

@@ -133,3 +133,36 @@ fn a_configuration_that_is_missing_truncated_or_no_text_is_named() {
     refused(&shop, "train --resume run", &["run/run.toml"]);
     assert_eq!(files(&shop.path("run")), before);
 }
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let shop = Workshop::new();
+    for (options, parts) in [
+        (
+            "--set network.sharing.prefix=3",
+            ["`network.sharing.prefix` = 3 cells", "the network has, 2; share at most 2"],
+        ),
+        (
+            "--set network.children=[\"111\"]",
+            ["`network.children` names children", "network.sharing = \"all\" gives none"],
+        ),
+        ("--simd portable --device reference", ["--simd", "but --device reference computes; leave it out"]),
+        ("--simd portable --set precision=f64", ["--simd", "but --device reference computes; leave it out"]),
+        (
+            "--set optimizer.nesterov=true --set optimizer.momentum=0",
+            ["`optimizer.nesterov`", "no effect without momentum"],
+        ),
+        ("--set interference.norm=[]", ["`interference.norm` names no regime", "running, batch, recalibrated"]),
+        (
+            "--set optimizer.schedule=cosine --set optimizer.minimum_learning_rate=0.5",
+            ["`optimizer.minimum_learning_rate` is 0.5, above optimizer.learning_rate = ", "lower it, or leave it out"],
+        ),
+    ] {
+        not_begun(&shop, &format!("small.toml {options}"), &parts);
+    }
+    let shared = "small.toml --steps 1 --set evaluation.at_end=false --set network.sharing.prefix=2";
+    shop.run(&format!("train {shared} --out all-but-the-head"));
+    shop.run("train small.toml --steps 1 --set optimizer.schedule=cosine --set optimizer.learning_rate=0 --out still");
+    let written = std::fs::read_to_string(shop.path("still/run.toml")).expect("a file");
+    assert!(written.contains("minimum_learning_rate = 0.0"), "{written}");
+}

@@ -4,7 +4,7 @@ use crate::case::{Case, Kind, Normalization};
 use crate::channels::Channels;
 use crate::found::{Found, gradient_name};
 use crate::given::Given;
-use crosstalk::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
+use crosstalk::ops::{Operation, head, node, normalization};
 
 /// `accumulate`: input gradients are added to the inputs themselves.
 pub fn run(given: &Given, accumulate: bool) -> Found {
@@ -111,33 +111,15 @@ fn operate(given: &Given, operation: Operation, x: &[f64], found: &mut Found) ->
     let channels = Channels::plain(shape.channels);
     let names = case.weights();
     let weights: Vec<Vec<f64>> = names.iter().map(|(name, _)| given.vector(name)).collect();
-    let raw = match &operation {
-        Operation::Convolution(op) => convolution::reference::forward(op, x, &weights[0]),
-        Operation::DepthwiseSeparable(op) => depthwise::reference::forward(op, x, &weights[0], &weights[1]),
-        Operation::FactorizedReduce(op) => factorized_reduce::reference::forward(op, x, [&weights[0], &weights[1]]),
-        Operation::Pool(op) => pool::reference::forward(op, x),
-    };
+    let weights: Vec<&[f64]> = weights.iter().map(Vec::as_slice).collect();
+    let raw = operation.linear().reference_forward(x, &weights);
     found.maps("raw", shape, &channels, &raw);
     let dz = given.maps("output_gradient", &channels);
     let dy = match case.normalization() {
         Normalization::None => dz,
         _ => through_normalization(given, &raw, &dz, found),
     };
-    let (dx, gradients) = match &operation {
-        Operation::Convolution(op) => {
-            let (dx, dw) = convolution::reference::backward(op, x, &weights[0], &dy);
-            (dx, vec![dw])
-        }
-        Operation::DepthwiseSeparable(op) => {
-            let (dx, depthwise, pointwise) = depthwise::reference::backward(op, x, &weights[0], &weights[1], &dy);
-            (dx, vec![depthwise, pointwise])
-        }
-        Operation::FactorizedReduce(op) => {
-            let (dx, dw) = factorized_reduce::reference::backward(op, x, [&weights[0], &weights[1]], &dy);
-            (dx, dw.into())
-        }
-        Operation::Pool(op) => (pool::reference::backward(op, x, &dy), Vec::new()),
-    };
+    let (dx, gradients) = operation.linear().reference_backward(x, &weights, &dy);
     for ((name, layout), gradient) in names.iter().zip(gradients) {
         found.insert(gradient_name(name), layout.shape(), gradient);
     }

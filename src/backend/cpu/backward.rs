@@ -11,7 +11,7 @@ use crate::network::ParameterRef;
 use crate::ops::head::cpu::{ClassifierGradients, Outputs};
 use crate::ops::input::{GradientSums, Input, OutputGradient, OutputGradientReader, Segment, SegmentGradient};
 use crate::ops::node::cpu::{Term, TermGradient};
-use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, pool};
+use crate::ops::{head, node};
 use crate::plan::{Graph, Stage, StageId, StageKind, ValueId, chunk_images};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -223,20 +223,7 @@ impl LaneRun<'_> {
     /// Transposed weights of a stage, once for all its chunks.
     fn prepare(&self, stage: &Stage, prepared: &mut [f32]) {
         let StageKind::Linear { operation, weights, .. } = &stage.kind else { return };
-        match operation {
-            Operation::Convolution(op) => {
-                convolution::cpu::prepare_backward(op, self.weights(weights[0]), prepared);
-            }
-            Operation::DepthwiseSeparable(op) => {
-                let [depthwise, pointwise] = [weights[0], weights[1]].map(|weight| self.weights(weight));
-                depthwise::cpu::prepare_backward(op, depthwise::cpu::Weights { depthwise, pointwise }, prepared);
-            }
-            Operation::FactorizedReduce(op) => {
-                let weights = [weights[0], weights[1]].map(|weight| self.weights(weight));
-                factorized_reduce::cpu::prepare_backward(op, weights, prepared);
-            }
-            Operation::Pool(_) => {}
-        }
+        operation.linear().cpu_prepare_backward(&self.all_weights(weights), prepared);
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -251,56 +238,21 @@ impl LaneRun<'_> {
         partial: &mut [f32],
     ) {
         let StageKind::Linear { operation, relu, weights } = &stage.kind else { return };
-        let (level, input) = (self.level, Input { segments, relu: *relu });
+        let (level, input, weights) = (self.level, Input { segments, relu: *relu }, self.all_weights(weights));
         // The image wants no gradient.
         let gradients = (!gradients.is_empty()).then_some(gradients);
-        let partial = self.weight_gradients.then_some(partial);
-        with_scratch(|scratch| match operation {
-            Operation::Convolution(op) => {
-                convolution::cpu::backward(level, op, &input, images, prepared, output, gradients, partial, scratch);
-            }
-            Operation::DepthwiseSeparable(op) => {
-                let [depthwise, pointwise] = [weights[0], weights[1]].map(|weight| self.weights(weight));
-                let weight_gradients = partial.map(|partial| {
-                    let (depthwise, pointwise) = partial.split_at_mut(depthwise.len());
-                    depthwise::cpu::WeightGradients { depthwise, pointwise }
-                });
-                let weights = depthwise::cpu::Weights { depthwise, pointwise };
-                depthwise::cpu::backward(
-                    level,
-                    op,
-                    &input,
-                    images,
-                    weights,
-                    prepared,
-                    output,
-                    gradients,
-                    weight_gradients,
-                    scratch,
-                );
-            }
-            Operation::FactorizedReduce(op) => {
-                let weight_gradients = partial.map(|partial| {
-                    let (first, second) = partial.split_at_mut(partial.len() / 2);
-                    [first, second]
-                });
-                factorized_reduce::cpu::backward(
-                    level,
-                    op,
-                    &input,
-                    images,
-                    prepared,
-                    output,
-                    gradients,
-                    weight_gradients,
-                    scratch,
-                );
-            }
-            Operation::Pool(op) => {
-                if let Some(gradients) = gradients {
-                    pool::cpu::backward(level, op, &input, images, output, gradients, scratch);
-                }
-            }
+        let mut rest = partial;
+        let parts = weights.iter().filter(|_| self.weight_gradients).map(|weight| {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(weight.len());
+            rest = after;
+            part
+        });
+        let mut parts: Vec<&mut [f32]> = parts.collect();
+        let parts = self.weight_gradients.then_some(&mut parts[..]);
+        with_scratch(|scratch| {
+            operation
+                .linear()
+                .cpu_backward(level, &input, images, &weights, prepared, output, gradients, parts, scratch);
         });
     }
 

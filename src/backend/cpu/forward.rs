@@ -8,7 +8,7 @@ use crate::network::ParameterRef;
 use crate::ops::head::cpu::Outputs;
 use crate::ops::input::{Input, Moments, Segment};
 use crate::ops::node::cpu::Term;
-use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, pool};
+use crate::ops::{head, node};
 use crate::plan::{GateRef, Graph, Slot, Stage, StageKind, ValueId, chunk_images};
 use crate::tensor::padded_channels;
 use rayon::prelude::*;
@@ -46,6 +46,10 @@ impl LaneRun<'_> {
 
     pub(super) fn weights(&self, reference: ParameterRef) -> &[f32] {
         self.bank.get(reference.parameter, reference.copy)
+    }
+
+    pub(super) fn all_weights(&self, references: &[ParameterRef]) -> Vec<&[f32]> {
+        references.iter().map(|reference| self.weights(*reference)).collect()
     }
 
     fn stage_forward(&mut self, stage: &Stage, output: ValueId, regime: Regime) {
@@ -103,24 +107,8 @@ impl LaneRun<'_> {
         match &stage.kind {
             StageKind::Linear { operation, relu, weights } => with_scratch(|scratch| {
                 let input = Input { segments, relu: *relu };
-                match operation {
-                    Operation::Convolution(op) => {
-                        let weights = self.weights(weights[0]);
-                        convolution::cpu::forward(level, op, &input, images, weights, out, moments, scratch);
-                    }
-                    Operation::DepthwiseSeparable(op) => {
-                        let weights = depthwise::cpu::Weights {
-                            depthwise: self.weights(weights[0]),
-                            pointwise: self.weights(weights[1]),
-                        };
-                        depthwise::cpu::forward(level, op, &input, images, weights, out, moments, scratch);
-                    }
-                    Operation::FactorizedReduce(op) => {
-                        let weights = [weights[0], weights[1]].map(|weight| self.weights(weight));
-                        factorized_reduce::cpu::forward(level, op, &input, images, weights, out, moments, scratch);
-                    }
-                    Operation::Pool(op) => pool::cpu::forward(level, op, &input, images, out, moments, scratch),
-                }
+                let weights = self.all_weights(weights);
+                operation.linear().cpu_forward(level, &input, images, &weights, out, moments, scratch);
             }),
             StageKind::Node { gates } => {
                 let terms: Vec<Term> = (segments.iter().zip(gates))

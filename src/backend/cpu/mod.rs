@@ -16,7 +16,6 @@ use super::{BatchStatistics, LanePlan};
 use crate::device::DeviceError;
 use crate::network::{Bank, Network};
 use crate::ops::head::cpu::Head;
-use crate::ops::{Operation, convolution};
 use crate::plan::{StageKind, chunk_images};
 use crate::simd::{Level, Scratch};
 use crate::tensor::{Buffer, padded_channels};
@@ -199,9 +198,9 @@ fn scratch_len(plan: &LanePlan) -> usize {
     let graph = &plan.graph;
     let images = graph.values.iter().map(|value| value.shape.pixels() * padded_channels(value.shape.channels));
     let beside_images = graph.stages.iter().map(|stage| match &stage.kind {
-        StageKind::Linear { operation: Operation::Convolution(op), .. } => {
+        StageKind::Linear { operation, .. } => {
             let stored = stage.inputs.iter().map(|value| stored_channels(graph, *value));
-            convolution::cpu::scratch_len(op, stored.sum())
+            operation.linear().cpu_scratch_len(stored.sum())
         }
         _ => 0,
     });

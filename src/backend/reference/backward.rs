@@ -3,7 +3,7 @@
 use super::Tape;
 use crate::backend::executor::TrainResult;
 use crate::network::ParameterRef;
-use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
+use crate::ops::{head, node, normalization};
 use crate::plan::{Gates, Graph, StageKind, ValueId};
 
 /// Gradients on their way back.
@@ -36,27 +36,9 @@ pub(super) fn run(tape: Tape<'_>, gates: Option<&Gates>) -> TrainResult<f64> {
                 let dy = tape.through_norm(&mut gradients, value);
                 let x = tape.input(&stage.inputs, *relu);
                 let values: Vec<Vec<f64>> = weights.iter().map(|weight| tape.parameter(*weight)).collect();
-                let dx = match operation {
-                    Operation::Convolution(op) => {
-                        let (dx, dw) = convolution::reference::backward(op, &x, &values[0], &dy);
-                        tape.store(&mut gradients, weights[0], &dw);
-                        dx
-                    }
-                    Operation::DepthwiseSeparable(op) => {
-                        let (dx, depthwise, pointwise) =
-                            depthwise::reference::backward(op, &x, &values[0], &values[1], &dy);
-                        tape.store(&mut gradients, weights[0], &depthwise);
-                        tape.store(&mut gradients, weights[1], &pointwise);
-                        dx
-                    }
-                    Operation::FactorizedReduce(op) => {
-                        let halves = [values[0].as_slice(), &values[1]];
-                        let (dx, dw) = factorized_reduce::reference::backward(op, &x, halves, &dy);
-                        weights.iter().zip(dw).for_each(|(weight, dw)| tape.store(&mut gradients, *weight, &dw));
-                        dx
-                    }
-                    Operation::Pool(op) => pool::reference::backward(op, &x, &dy),
-                };
+                let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
+                let (dx, dw) = operation.linear().reference_backward(&x, &values, &dy);
+                weights.iter().zip(dw).for_each(|(weight, dw)| tape.store(&mut gradients, *weight, &dw));
                 tape.distribute(&mut gradients, &stage.inputs, *relu, dx);
             }
             StageKind::Node { gates: references } => {

@@ -4,7 +4,7 @@ use super::Tape;
 use crate::backend::LanePlan;
 use crate::backend::executor::{BatchStatistics, MiniBatch, Regime};
 use crate::network::{Bank, Network};
-use crate::ops::{Operation, convolution, depthwise, factorized_reduce, head, node, normalization, pool};
+use crate::ops::{head, node, normalization};
 use crate::plan::{Gates, Graph, StageKind, ValueId};
 use crate::tensor::IMAGE_CHANNEL_MULTIPLE;
 
@@ -35,16 +35,8 @@ pub(super) fn run<'a>(
             StageKind::Linear { operation, relu, weights } => {
                 let x = tape.input(&stage.inputs, *relu);
                 let weights: Vec<Vec<f64>> = weights.iter().map(|weight| tape.parameter(*weight)).collect();
-                match operation {
-                    Operation::Convolution(op) => convolution::reference::forward(op, &x, &weights[0]),
-                    Operation::DepthwiseSeparable(op) => {
-                        depthwise::reference::forward(op, &x, &weights[0], &weights[1])
-                    }
-                    Operation::FactorizedReduce(op) => {
-                        factorized_reduce::reference::forward(op, &x, [&weights[0], &weights[1]])
-                    }
-                    Operation::Pool(op) => pool::reference::forward(op, &x),
-                }
+                let weights: Vec<&[f64]> = weights.iter().map(Vec::as_slice).collect();
+                operation.linear().reference_forward(&x, &weights)
             }
             StageKind::Node { gates: references } => {
                 let weight = |gate: &Option<crate::plan::GateRef>| match (gate, gates) {

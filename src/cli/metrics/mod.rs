@@ -6,8 +6,8 @@ mod print;
 use crate::rank::Bootstrap;
 use crate::space::Space;
 use crate::study::metrics::{MetricsOptions, Results, Top, metrics};
-use crate::tables::{Accuracies, Joined, Location, Selection, Side, Truth, join};
-use clap::Args;
+use crate::tables::{Accuracies, Joined, Location, Selection, Side, TableError, Truth, join};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -46,6 +46,10 @@ pub struct MetricsArguments {
     /// Regime of batch normalization of the truth, where its column `norm` holds several.
     #[arg(long, value_name = "REGIME")]
     truth_norm: Option<String>,
+    /// Tables whose lowest number is the best, as of losses and errors: `truth` (and the second truth), `predicted`, or both with a
+    /// comma. Without it, the highest is.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TABLE")]
+    lower_is_better: Vec<LowerIsBetter>,
     /// The K of P@topK, P@bottomK, BR@K and WR@K: numbers of children, or shares as `5%`, with commas.
     #[arg(long, value_delimiter = ',', default_value = "10%", value_parser = top)]
     top: Vec<Top>,
@@ -69,6 +73,12 @@ pub struct MetricsArguments {
     plots: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LowerIsBetter {
+    Truth,
+    Predicted,
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report {
@@ -87,6 +97,8 @@ struct TableReport {
     file: String,
     /// Of the accuracies.
     column: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lower_is_better: bool,
     runs: usize,
     /// Of the truth; a prediction's records may have different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,10 +106,11 @@ struct TableReport {
 }
 
 impl TableReport {
-    fn of(truth: &Truth) -> Self {
+    fn of(truth: &Truth, lower_is_better: bool) -> Self {
         Self {
             file: truth.path.display().to_string(),
             column: truth.column.clone(),
+            lower_is_better,
             runs: truth.runs,
             children: Some(truth.children()),
         }
@@ -117,6 +130,8 @@ struct BootstrapReport {
 /// A table that cannot be read or joined, and a plot that cannot be written.
 pub fn run(arguments: MetricsArguments) -> anyhow::Result<()> {
     let space = arguments.space.as_deref().map(Space::load).transpose()?;
+    let [lower_truth, lower_prediction] =
+        [LowerIsBetter::Truth, LowerIsBetter::Predicted].map(|side| arguments.lower_is_better.contains(&side));
     let read = |location: &Location, side| {
         let selection = Selection {
             child: arguments.child.clone(),
@@ -124,7 +139,9 @@ pub fn run(arguments: MetricsArguments) -> anyhow::Result<()> {
             run: arguments.run.clone(),
             values: location.columns.clone(),
         };
-        Accuracies::read(&location.path, side, &selection, space.as_ref())
+        let table = Accuracies::read(&location.path, side, &selection, space.as_ref())?;
+        let lower_is_better = if side == Side::Truth { lower_truth } else { lower_prediction };
+        Ok::<_, TableError>(if lower_is_better { table.negated() } else { table })
     };
     let truth = read(&arguments.truth, Side::Truth)?;
     let predicted = read(&arguments.predicted, Side::Predicted)?;
@@ -143,15 +160,26 @@ pub fn run(arguments: MetricsArguments) -> anyhow::Result<()> {
     let joined: Vec<Joined> =
         predicted.groups.iter().map(|group| join(&truth, &predicted, group)).collect::<Result<_, _>>()?;
 
+    let fewest = joined.iter().map(|joined| joined.children.len()).min().unwrap_or(0);
+    if let Some(k) = arguments.top.iter().find_map(|top| match top {
+        Top::Children(k) if *k > fewest => Some(k),
+        _ => None,
+    }) {
+        anyhow::bail!(
+            "--top {k} is more than the {fewest} children that both tables have; lower it, or give a share as `5%`"
+        );
+    }
+
     let bootstrap =
         Bootstrap { replicates: arguments.bootstrap, confidence: arguments.confidence, seed: arguments.seed };
     let options = MetricsOptions { top: arguments.top.clone(), bootstrap, last: arguments.last as usize };
     let report = Report {
-        truth: TableReport::of(&truth),
-        second_truth: second.as_ref().map(TableReport::of),
+        truth: TableReport::of(&truth, lower_truth),
+        second_truth: second.as_ref().map(|second| TableReport::of(second, lower_truth)),
         predicted: TableReport {
             file: predicted.path.display().to_string(),
             column: predicted.value.clone(),
+            lower_is_better: lower_prediction,
             runs: predicted.groups.iter().map(|group| group.runs.len()).max().unwrap_or(0),
             children: None,
         },

@@ -1,6 +1,6 @@
 //! The plots of `--plots`.
 
-use super::Report;
+use super::{Report, TableReport};
 use crate::rank::{Bootstrap, Ranking, averaged, true_top};
 use crate::report::{CurvePoint, Scatter, TauCurve, scatter, tau_curve};
 use crate::study::metrics::{Measure, Results, top_curve};
@@ -29,8 +29,8 @@ pub fn draw(folder: &Path, report: &Report, joined: &[Joined], bootstrap: &Boots
 fn scatter_plot(report: &Report, results: &Results, joined: &Joined) -> Scatter {
     let last: Vec<Vec<f64>> = joined.runs.iter().filter_map(|run| run.records.last().cloned()).collect();
     let predicted = averaged(&last);
-    let (truth_label, truth) = percentages(&report.truth.column, &joined.truth);
-    let (predicted_label, predicted) = percentages(&report.predicted.column, &predicted);
+    let (truth_label, truth) = percentages(&report.truth, &joined.truth);
+    let (predicted_label, predicted) = percentages(&report.predicted, &predicted);
     let top = true_top(&Ranking::of(&joined.truth), HIGHLIGHTED_SHARE);
     let mean = if joined.runs.len() > 1 { "mean " } else { "" };
     let tau = results.measures.iter().find(|(measure, _)| *measure == Measure::Tau);
@@ -69,10 +69,13 @@ fn about(results: &Results, joined: &Joined) -> String {
     format!("{} children{runs}{norm}", results.children)
 }
 
-/// The label of an axis and its values: percentages where they can be accuracies, else as they are.
-fn percentages(column: &str, values: &[f64]) -> (String, Vec<f64>) {
+/// The label of an axis and its values: percentages where they can be accuracies, else as they are; as in the table where the lowest is the best.
+fn percentages(table: &TableReport, values: &[f64]) -> (String, Vec<f64>) {
+    if table.lower_is_better {
+        return (format!("{} (lower is better)", table.column), values.iter().map(|value| -value).collect());
+    }
     let within = |most: f64| values.iter().all(|value| (0.0..=most).contains(value));
     let factor = if within(1.0) { 100.0 } else { 1.0 };
     let unit = if within(100.0) { " (%)" } else { "" };
-    (format!("{column}{unit}"), values.iter().map(|value| factor * value).collect())
+    (format!("{}{unit}", table.column), values.iter().map(|value| factor * value).collect())
 }

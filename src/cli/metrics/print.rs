@@ -1,6 +1,6 @@
 //! The report as text.
 
-use super::Report;
+use super::{Report, TableReport};
 use crate::report::Table;
 use crate::study::metrics::{
     CandidateBias, Ceiling, CoMovementResults, Form, Measure, Measured, PairCorrelation, RecordResults, Results,
@@ -12,15 +12,18 @@ const UNDEFINED: &str = "undefined";
 
 /// Prints all regimes. `last` is the number of records that are listed.
 pub fn report(report: &Report, joined: &[Joined], last: usize) {
-    println!("truth      {}, `{}`{}", report.truth.file, report.truth.column, runs(report.truth.runs));
-    println!("predicted  {}, `{}`{}", report.predicted.file, report.predicted.column, runs(report.predicted.runs));
+    println!("truth      {}", table(&report.truth));
+    println!("predicted  {}", table(&report.predicted));
     for (results, joined) in report.results.iter().zip(joined) {
         print_results(report, results, joined, last);
     }
 }
 
-fn runs(count: usize) -> String {
-    if count > 1 { format!(", {count} runs") } else { String::new() }
+fn table(table: &TableReport) -> String {
+    let TableReport { file, column, runs, .. } = table;
+    let order = if table.lower_is_better { ", lower is better" } else { "" };
+    let runs = if *runs > 1 { format!(", {runs} runs") } else { String::new() };
+    format!("{file}, `{column}`{order}{runs}")
 }
 
 fn print_results(report: &Report, results: &Results, joined: &Joined, last: usize) {

@@ -117,9 +117,9 @@ impl Builder<'_> {
         let next = Feature {
             height: output.height,
             width: output.width,
-            segments: match operation {
-                Operation::Pool(_) => feature.segments.clone(),
-                _ => Segments::features(vec![output.channels]),
+            segments: match spec.operation.keeps_channels() {
+                true => feature.segments.clone(),
+                false => Segments::features(vec![output.channels]),
             },
         };
         let norm = spec.norm.as_ref().map(|name| {

@@ -60,10 +60,9 @@ pub fn backward(
     prepared: &[f32],
     output_gradient: OutputGradient,
     segment_gradients: Option<&mut [SegmentGradient]>,
-    mut weight_gradients: Option<[&mut [f32]; 2]>,
+    weight_gradients: Option<&mut [&mut [f32]]>,
     scratch: &mut Scratch,
 ) {
     let dense = operation.dense();
-    let weight_gradients = weight_gradients.as_mut().map(|halves| &mut halves[..]);
     dense.backward(level, input, images, prepared, output_gradient, segment_gradients, weight_gradients, scratch);
 }

@@ -1,7 +1,7 @@
 //! Panels, labels and the list of candidates.
 
 use super::layout::{
-    CHIP, CHIP_STEP, Curve, LABEL_SIZE, LINE, Layout, NODE_HEIGHT, OUTPUT_WIDTH, chips_in_a_row, lines,
+    CHIP, CHIP_STEP, Curve, LABEL_SIZE, LINE, Layout, NODE_HEIGHT, OUTPUT_WIDTH, Placed, chips_in_a_row, lines,
 };
 use super::svg::{Stroke, Svg, TextStyle};
 use super::{Candidate, CellGraph, Edge, Panel};
@@ -63,23 +63,12 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, layout: &Layout, (left, top): (f64, 
         draw_curve(svg, curve, gray, moved);
         svg.close_group();
     }
-    // The widest first, each with a white border, so that crossings show which line lies over the other.
-    let mut order: Vec<_> = panel.edges.iter().zip(&layout.edges).collect();
-    order.sort_by_key(|(edge, _)| std::cmp::Reverse(edge.target - edge.source));
-    for (edge, placed) in order {
-        svg.open_group("edge", &edge_title(panel, edge));
-        draw_curve(svg, &placed.curve, stroke(panel, edge), moved);
-        svg.close_group();
-    }
-    // Labels lie over all lines.
-    for (edge, placed) in panel.edges.iter().zip(&layout.edges) {
-        let (center, size) = placed.label;
-        svg.open_group("label", &edge_title(panel, edge));
-        match edge.chosen {
-            None => draw_chips(svg, panel, moved(center), size),
-            Some(chosen) => draw_name(svg, panel, chosen, moved(center), size),
-        }
-        svg.close_group();
+    // Edges that pass nothing on lie with their labels below all others.
+    let all = panel.edges.iter().zip(&layout.edges);
+    let (below, above): (Vec<_>, Vec<_>) =
+        all.partition(|(edge, _)| edge.chosen.is_some_and(|chosen| is_zero(panel, chosen)));
+    for edges in [below, above] {
+        draw_edges(svg, panel, &edges, moved);
     }
     for (node, &x) in layout.columns[..panel.node_count()].iter().enumerate() {
         let center = moved((x, layout.axis));
@@ -97,6 +86,27 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, layout: &Layout, (left, top): (f64, 
     let rule = (output.0, output.1 - NODE_HEIGHT / 2.0 - 9.0);
     svg.text("output", output, centered(LABEL_SIZE, INK, true));
     svg.text(&panel.output_rule, rule, centered(CAPTION_SIZE, FAINT_INK, false));
+}
+
+/// The lines of some edges, and over all of them their labels.
+fn draw_edges(svg: &mut Svg, panel: &Panel, edges: &[(&Edge, &Placed)], moved: impl Fn((f64, f64)) -> (f64, f64)) {
+    // The widest first, each with a white border, so that crossings show which line lies over the other.
+    let mut order = edges.to_vec();
+    order.sort_by_key(|(edge, _)| std::cmp::Reverse(edge.target - edge.source));
+    for (edge, placed) in order {
+        svg.open_group("edge", &edge_title(panel, edge));
+        draw_curve(svg, &placed.curve, stroke(panel, edge), &moved);
+        svg.close_group();
+    }
+    for (edge, placed) in edges {
+        let (center, size) = placed.label;
+        svg.open_group("label", &edge_title(panel, edge));
+        match edge.chosen {
+            None => draw_chips(svg, panel, moved(center), size),
+            Some(chosen) => draw_name(svg, panel, chosen, moved(center), size),
+        }
+        svg.close_group();
+    }
 }
 
 /// `0->1: skip_connect`, or all candidates.

@@ -73,7 +73,7 @@ impl Curve {
 
 impl Layout {
     pub fn of(panel: &Panel) -> Self {
-        let label = label_size(panel);
+        let label = largest_label(panel);
         let most_ports = (0..panel.node_count()).map(|node| ports(panel, node).len()).max().unwrap_or(0);
         let node_width = (PORT_STEP * (most_ports + 1) as f64).max(34.0);
         let step = node_width + label.0 + BEFORE_LABEL + AFTER_LABEL;
@@ -106,7 +106,7 @@ impl Layout {
             let [from, .., to] = curve.0;
             let shift = if span(edge) == 1 { (BEFORE_LABEL - AFTER_LABEL) / 2.0 } else { 0.0 };
             let height = if span(edge) == 1 { axis } else { axis - rise(span(edge)) };
-            Placed { curve, label: (((from.0 + to.0) / 2.0 + shift, height), label) }
+            Placed { curve, label: (((from.0 + to.0) / 2.0 + shift, height), label_size(panel, edge)) }
         });
         let edges: Vec<Placed> = edges.collect();
         let (outputs, depth) = output_curves(panel, &columns, node_width, axis);
@@ -161,13 +161,18 @@ fn port_offset(panel: &Panel, node: usize, edge: &Edge, node_width: f64) -> f64 
     node_width * ((place + 1) as f64 / (ports.len() + 1) as f64 - 0.5)
 }
 
-/// The size of every label of a panel.
-fn label_size(panel: &Panel) -> (f64, f64) {
-    let sizes = panel.edges.iter().map(|edge| match edge.chosen {
+/// Width and height that all labels of a panel fit into.
+fn largest_label(panel: &Panel) -> (f64, f64) {
+    let sizes = panel.edges.iter().map(|edge| label_size(panel, edge));
+    sizes.fold((0.0, 0.0), |(w, h): (f64, f64), (width, height)| (w.max(width), h.max(height)))
+}
+
+/// The size of an edge's label: no larger than its content, so that a short name hides little of the lines behind it.
+fn label_size(panel: &Panel, edge: &Edge) -> (f64, f64) {
+    let (width, height) = match edge.chosen {
         None => chips_size(panel.candidates.len()),
         Some(chosen) => text_size(panel.candidates.get(chosen).map_or("", |candidate| &candidate.name)),
-    });
-    let (width, height) = sizes.fold((0.0, 0.0), |(w, h): (f64, f64), (width, height)| (w.max(width), h.max(height)));
+    };
     (width + 2.0 * PADDING, height + 2.0 * PADDING)
 }
 

@@ -67,6 +67,21 @@ fn a_label_lies_on_its_line() {
     }
 }
 
+#[test]
+fn edges_that_pass_nothing_on_hide_no_other_line() {
+    let chosen = [0, 4, 0, 0, 5, 3];
+    let graph = CellGraph { title: String::new(), panels: vec![panel(1, 3, &NAMES, |edge| Some(chosen[edge]))] };
+    let picture = cell_graph(&graph);
+    let titles = picture.split("<title>").filter_map(|part| part.split_once("</title>"));
+    let edges = titles.map(|(title, _)| title).filter(|title| title.contains(": "));
+    let passes: Vec<bool> = edges.map(|title| !title.ends_with(": none")).collect();
+    assert_eq!(passes, [[false; 6], [true; 6]].concat(), "three edges and their labels, then the other three");
+    // The box of a short name is no wider than its text asks for.
+    let layout = Layout::of(&graph.panels[0]);
+    let width = |edge: usize| layout.edges[edge].label.1.0;
+    assert!(width(0) < width(1), "{} and {}", width(0), width(1));
+}
+
 /// The names of open elements after `text`, or where it is no XML.
 fn unclosed(text: &str) -> Result<Vec<&str>, &str> {
     let mut open = Vec::new();

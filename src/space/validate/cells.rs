@@ -35,7 +35,11 @@ fn check_search(space: &Space, cell: &Cell, place: &str) -> Checked {
     }
     if let Some(kept) = cell.kept_edges {
         let place = || format!("{place}.kept_edges");
+        let edges = cell.edge_list();
+        let into = |node: usize| edges.iter().filter(|&&(_, target)| target == node).count();
+        let most = (0..cell.node_count()).map(into).max().unwrap_or(0);
         number(kept, 1, MOST_NODES, place)?;
+        require(kept <= most, place, || Problem::KeptMost { kept, most })?;
         let zero = (0..cell.candidates.len()).any(|candidate| space.is_zero(cell, candidate as u8));
         require(zero, place, || Problem::KeptEdges)?;
     }

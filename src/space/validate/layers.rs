@@ -92,7 +92,7 @@ fn check_layer(layer: &Layer, place: &str, variables: &[&str]) -> Checked {
         super::number(size, 1, LARGEST, || format!("{place}.{key}"))?;
     }
     require(!(layer.edge_stride && layer.stride != 1), at, || Problem::TwoStrides)?;
-    let pool = layer.operation.is_pool();
+    let pool = layer.operation.keeps_channels();
     let tiles = pool && layer.kernel == layer.stride && layer.dilation == 1 && !layer.edge_stride;
     let kernel = layer.kernel;
     require(!kernel.is_multiple_of(2) || tiles, || format!("{place}.kernel"), || Problem::EvenKernel { kernel })?;

@@ -18,11 +18,15 @@ pub enum NormRegime {
 impl NormRegime {
     pub const ALL: [Self; 3] = [Self::Running, Self::Batch, Self::Recalibrated];
 
-    /// Checks that `norms`, given under `key`, names no regime twice: it would be measured and recorded twice.
+    /// Checks that `norms`, given under `key`, names a regime, and none twice: it would be measured and recorded twice.
     ///
     /// # Errors
     /// Names the regime.
-    pub fn check_distinct(key: &'static str, norms: &[Self]) -> Result<(), ConfigError> {
+    pub fn check(key: &'static str, norms: &[Self]) -> Result<(), ConfigError> {
+        if norms.is_empty() {
+            let problem = "names no regime; choose from running, batch, recalibrated".to_owned();
+            return Err(ConfigError::Value { key, problem });
+        }
         match norms.iter().enumerate().find(|(index, norm)| norms[..*index].contains(norm)) {
             Some((_, norm)) => {
                 let problem = format!("names the regime {} twice; name each once", norm.name());
@@ -101,11 +105,7 @@ impl EvaluationConfig {
                 return Err(ConfigError::Value { key, problem: "must be at least 1".to_owned() });
             }
         }
-        if self.norm.is_empty() {
-            let problem = "names no regime; choose from running, batch, recalibrated".to_owned();
-            return Err(ConfigError::Value { key: "evaluation.norm", problem });
-        }
-        NormRegime::check_distinct("evaluation.norm", &self.norm)
+        NormRegime::check("evaluation.norm", &self.norm)
     }
 }
 
@@ -116,6 +116,7 @@ pub struct InterferenceConfig {
     /// As `evaluation.children`; not measured unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub children: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub norm: Vec<NormRegime>,
+    /// As `evaluation.norm`; those unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm: Option<Vec<NormRegime>>,
 }

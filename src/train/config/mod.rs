@@ -20,6 +20,7 @@ pub use sections::{
 };
 
 use crate::data::Augmentation;
+use crate::network::Sharing;
 use serde::{Deserialize, Serialize};
 
 /// A whole run. Every key has a default but `name`, `network.space` and `data.source`.
@@ -110,7 +111,13 @@ impl RunConfig {
         self.optimizer.validate()?;
         architecture::validate(self)?;
         self.evaluation.validate()?;
-        NormRegime::check_distinct("interference.norm", &self.interference.norm)?;
+        if let Some(norms) = &self.interference.norm {
+            NormRegime::check("interference.norm", norms)?;
+        }
+        if self.network.children.is_some() && self.network.sharing == Sharing::All {
+            let needed = "names children with copies of their own, but network.sharing = \"all\" gives none; leave it out, or set network.sharing";
+            return problem("network.children", needed);
+        }
         if self.checkpoint.every_steps == Some(0) {
             return problem(
                 "checkpoint.every_steps",

@@ -28,8 +28,9 @@ pub enum ScheduleUnit {
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
     pub learning_rate: f64,
-    /// Where a cosine ends.
-    pub minimum_learning_rate: f64,
+    /// Where a cosine ends; 0.001 unless given, or `learning_rate` where that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_learning_rate: Option<f64>,
     pub schedule: RateSchedule,
     /// What a cosine and a step decay count.
     pub schedule_unit: ScheduleUnit,
@@ -55,7 +56,7 @@ impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
             learning_rate: 0.025,
-            minimum_learning_rate: 0.001,
+            minimum_learning_rate: None,
             schedule: RateSchedule::Constant,
             schedule_unit: ScheduleUnit::Epoch,
             milestones: Vec::new(),
@@ -75,12 +76,27 @@ impl OptimizerConfig {
         let problem = |key, problem: String| Err(ConfigError::Value { key, problem });
         for (key, value) in [
             ("optimizer.learning_rate", self.learning_rate),
-            ("optimizer.minimum_learning_rate", self.minimum_learning_rate),
+            ("optimizer.minimum_learning_rate", self.minimum_learning_rate()),
             ("optimizer.weight_decay", self.weight_decay),
         ] {
             if !value.is_finite() || value < 0.0 {
                 return problem(key, format!("must be a finite number of at least 0, not {value}"));
             }
+        }
+        let (rate, minimum) = (self.learning_rate, self.minimum_learning_rate());
+        if self.schedule == RateSchedule::Cosine && minimum > rate {
+            return problem(
+                "optimizer.minimum_learning_rate",
+                format!(
+                    "is {minimum}, above optimizer.learning_rate = {rate}, from which a cosine falls; lower it, or leave it out"
+                ),
+            );
+        }
+        if self.nesterov && self.momentum == 0.0 {
+            return problem(
+                "optimizer.nesterov",
+                "has no effect without momentum; set optimizer.momentum, or leave it out".to_owned(),
+            );
         }
         if !(0.0..1.0).contains(&self.momentum) {
             return problem("optimizer.momentum", format!("must be at least 0 and below 1, not {}", self.momentum));
@@ -121,6 +137,12 @@ impl OptimizerConfig {
             return problem("optimizer.gamma", "must be a finite number above 0");
         }
         Ok(())
+    }
+
+    /// Where a cosine ends.
+    pub fn minimum_learning_rate(&self) -> f64 {
+        const USUAL: f64 = 0.001;
+        self.minimum_learning_rate.unwrap_or_else(|| self.learning_rate.min(USUAL))
     }
 
     /// Factor of a step decay; 0.1 unless given, as in PyTorch.

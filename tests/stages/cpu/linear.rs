@@ -7,7 +7,7 @@ use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::ops::input::{GradientSums, Input, Moments, NormalizeBackward, OutputGradient, SegmentGradient};
-use crosstalk::ops::{Operation, convolution, depthwise, factorized_reduce, node, pool};
+use crosstalk::ops::{Operation, node};
 use crosstalk::simd::{Level, Scratch};
 use std::ops::Range;
 
@@ -40,16 +40,7 @@ impl<'a> Linear<'a> {
         let operation = case.linear().expect("an operation of this kind");
         let weights = Weights::new(given);
         let mut prepared = vec![0.0; weights.values.iter().map(Vec::len).sum()];
-        match &operation {
-            Operation::Convolution(op) => convolution::cpu::prepare_backward(op, &weights.values[0], &mut prepared),
-            Operation::DepthwiseSeparable(op) => {
-                depthwise::cpu::prepare_backward(op, separable(&weights.values), &mut prepared);
-            }
-            Operation::FactorizedReduce(op) => {
-                factorized_reduce::cpu::prepare_backward(op, halves(&weights.values), &mut prepared);
-            }
-            Operation::Pool(_) => {}
-        }
+        operation.linear().cpu_prepare_backward(&slices(&weights.values), &mut prepared);
         let (shape, channels) = (case.output(), Channels::padded(&case.stored_output()));
         let values = unwritten(case.batch * shape.pixels() * channels.stored);
         let mut linear = Self {
@@ -96,12 +87,8 @@ impl<'a> Linear<'a> {
     }
 }
 
-fn separable(weights: &[Vec<f32>]) -> depthwise::cpu::Weights<'_> {
-    depthwise::cpu::Weights { depthwise: &weights[0], pointwise: &weights[1] }
-}
-
-fn halves(weights: &[Vec<f32>]) -> [&[f32]; 2] {
-    [&weights[0], &weights[1]]
+fn slices(weights: &[Vec<f32>]) -> Vec<&[f32]> {
+    weights.iter().map(Vec::as_slice).collect()
 }
 
 impl Stage for Linear<'_> {
@@ -111,20 +98,8 @@ impl Stage for Linear<'_> {
         let (input, count) = (Input { segments: &segments, relu: case.relu }, images.len());
         let image = output.values.len() / case.batch;
         let output = &mut output.values[images.start * image..images.end * image];
-        let (level, weights, moments) = (*level, &weights.values[..], Some(moments));
-        match operation {
-            Operation::Convolution(op) => {
-                convolution::cpu::forward(level, op, &input, count, &weights[0], output, moments, scratch);
-            }
-            Operation::DepthwiseSeparable(op) => {
-                depthwise::cpu::forward(level, op, &input, count, separable(weights), output, moments, scratch);
-            }
-            Operation::FactorizedReduce(op) => {
-                let weights = halves(weights);
-                factorized_reduce::cpu::forward(level, op, &input, count, weights, output, moments, scratch);
-            }
-            Operation::Pool(op) => pool::cpu::forward(level, op, &input, count, output, moments, scratch),
-        }
+        let weights = slices(&weights.values);
+        operation.linear().cpu_forward(*level, &input, count, &weights, output, Some(moments), scratch);
     }
 
     fn output(&self) -> &[f32] {
@@ -152,26 +127,12 @@ impl Stage for Linear<'_> {
         let dy = OutputGradient { dz: output_gradient, y: &output.values, normalize };
         let Weights { values, gradients, .. } = weights;
         let (level, images) = (*level, case.batch);
-        inputs.backward(accumulate, |input, mut targets| match operation {
-            Operation::Convolution(op) => {
-                let wanted = (!case.image).then_some(&mut targets[..]);
-                let dw = Some(&mut gradients[0][..]);
-                convolution::cpu::backward(level, op, input, images, prepared, dy, wanted, dw, scratch);
-            }
-            Operation::DepthwiseSeparable(op) => {
-                let [depthwise, pointwise] = gradients.as_mut_slice() else { unreachable!("two weights") };
-                let dw = Some(depthwise::cpu::WeightGradients { depthwise, pointwise });
-                let wanted = (!case.image).then_some(&mut targets[..]);
-                let weights = separable(values);
-                depthwise::cpu::backward(level, op, input, images, weights, prepared, dy, wanted, dw, scratch);
-            }
-            Operation::FactorizedReduce(op) => {
-                let [first, second] = gradients.as_mut_slice() else { unreachable!("two weights") };
-                let dw: Option<[&mut [f32]; 2]> = Some([first, second]);
-                let wanted = (!case.image).then_some(&mut targets[..]);
-                factorized_reduce::cpu::backward(level, op, input, images, prepared, dy, wanted, dw, scratch);
-            }
-            Operation::Pool(op) => pool::cpu::backward(level, op, input, images, dy, &mut targets, scratch),
+        let weights = slices(values);
+        let mut gradients: Vec<&mut [f32]> = gradients.iter_mut().map(Vec::as_mut_slice).collect();
+        inputs.backward(accumulate, |input, mut targets| {
+            let wanted = (!case.image).then_some(&mut targets[..]);
+            let dw = Some(&mut gradients[..]);
+            operation.linear().cpu_backward(level, input, images, &weights, prepared, dy, wanted, dw, scratch);
         });
     }
 

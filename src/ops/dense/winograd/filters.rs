@@ -39,6 +39,7 @@ fn three<S: Simd>(simd: S, [a, b, c, d]: [S::Vector; 4]) -> [S::Vector; 3] {
 impl Kernel for ToPoints<'_> {
     type Output = ();
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a row goes across all columns")]
     fn run<S: Simd>(self, simd: S) {
         let Self { filters, matrix, points } = self;
         assert!(filters.len() >= 9 * matrix && points.len() >= 16 * matrix && matrix.is_multiple_of(S::LANES));
@@ -63,6 +64,7 @@ impl Kernel for ToPoints<'_> {
 impl Kernel for FromPoints<'_> {
     type Output = ();
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a row goes across all columns")]
     fn run<S: Simd>(self, simd: S) {
         let Self { points, matrix, filters } = self;
         assert!(filters.len() >= 9 * matrix && points.len() >= 16 * matrix && matrix.is_multiple_of(S::LANES));

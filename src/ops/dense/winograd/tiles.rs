@@ -167,6 +167,7 @@ fn two<S: Simd>(simd: S, [a, b, c, d]: [S::Vector; 4]) -> [S::Vector; 2] {
 
 impl OutputTiles<'_> {
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a row goes across all columns")]
     fn body<S: Simd>(self, simd: S) {
         let Self { distance, channels, tiles, rows, .. } = self;
         for channel in (0..channels).step_by(S::LANES) {
