@@ -24,6 +24,11 @@ impl Channels {
         (image * pixels + pixel) * self.stored + self.positions[channel]
     }
 
+    /// `[pixel][stored channel]` without padding.
+    pub fn logical(&self, values: &[f32]) -> Vec<f32> {
+        values.chunks(self.stored).flat_map(|pixel| self.positions.iter().map(|at| pixel[*at])).collect()
+    }
+
     /// Asserts that all padding of `[pixel][stored channel]` is zero.
     pub fn assert_padding_is_zero(&self, values: &[f32], label: &str) {
         let padding: Vec<usize> = (0..self.stored).filter(|at| !self.positions.contains(at)).collect();

@@ -2,7 +2,7 @@
 
 use super::Kernels;
 use super::input::Input;
-use super::numbers::{allocate, download, pointer_of_pair, upload};
+use super::numbers::{Numbers, allocate, download, pointer_of_pair, upload};
 use super::output::Output;
 use crate::case::{Case, Kind};
 use crate::channels::Channels;
@@ -23,7 +23,7 @@ pub struct DeviceStage<'a> {
     /// Behind the task's pointers.
     _sources: Buffer<Source>,
     _counter: Buffer<u32>,
-    _scratch: Buffer<f32>,
+    scratch: Numbers,
 }
 
 struct Weight {
@@ -58,7 +58,8 @@ impl<'a> DeviceStage<'a> {
         let affine = normalization.and_then(|normalization| normalization.affine.as_ref());
         let counter = device.zeros("counter", 1).expect("memory");
         let &Geometry { from, to, window, in_channels, out_channels } = geometry;
-        let scratch = allocate(device, "scratch", (to.images * to.height * to.width * in_channels) as usize);
+        let scratch = (to.images * to.height * to.width * in_channels) as usize;
+        let scratch = Numbers::allocate(device, storage, "scratch", scratch);
         let stage = Stage {
             sources: Pointer::to(&sources, 0),
             source_count: inputs.len() as u32,
@@ -77,7 +78,7 @@ impl<'a> DeviceStage<'a> {
             statistics: normalization.map_or(Pointer::NULL, |normalization| Pointer::to(&normalization.statistics, 0)),
             scale: pointer_of_pair(affine, 0),
             shift: pointer_of_pair(affine, 1),
-            scratch: Pointer::to(&scratch, 0),
+            scratch: scratch.pointer(),
             counter: Pointer::to(&counter, 0),
             epsilon: case.epsilon as f32,
             kind: u32::from(case.operation == Kind::AveragePool),
@@ -92,7 +93,7 @@ impl<'a> DeviceStage<'a> {
             output,
             _sources: sources,
             _counter: counter,
-            _scratch: scratch,
+            scratch,
         }
     }
 
@@ -109,6 +110,49 @@ impl<'a> DeviceStage<'a> {
         let launch = Launch { kernel, grid: [parts, 2, columns], block, shared_bytes, cooperative: false };
         let arguments = [Argument::buffer(&self.tasks), Argument::buffer(&self.count)];
         self.device.launch(&launch, &arguments).unwrap_or_else(|error| panic!("{}: {error}", self.case));
+    }
+
+    /// The concatenated input without padding, as it is stored.
+    pub fn input(&self) -> Vec<f32> {
+        self.concatenated(Input::values)
+    }
+
+    /// Normalized in f32.
+    pub fn normalized_input(&self) -> Vec<f32> {
+        self.concatenated(Input::normalized)
+    }
+
+    pub fn input_gradient(&self) -> Vec<f32> {
+        self.concatenated(Input::gradient)
+    }
+
+    fn concatenated(&self, part: fn(&Input) -> Vec<f32>) -> Vec<f32> {
+        let parts: Vec<Vec<f32>> = self.inputs.iter().map(part).collect();
+        let channels = self.case.segments.iter().map(|segment| segment.channels);
+        let mut pixels: Vec<_> = parts.iter().zip(channels).map(|(part, channels)| part.chunks(channels)).collect();
+        let pixel_count = self.case.batch * self.case.input().pixels();
+        let pixel =
+            |_| pixels.iter_mut().flat_map(|pixels| pixels.next().expect("a pixel")).copied().collect::<Vec<_>>();
+        (0..pixel_count).flat_map(pixel).collect()
+    }
+
+    /// Without padding.
+    pub fn output(&self) -> Vec<f32> {
+        self.output.logical_values()
+    }
+
+    /// In f32, before it is rounded as an operand.
+    pub fn raw_output_gradient(&self) -> Vec<f32> {
+        self.output.raw_gradient()
+    }
+
+    pub fn assert_statistics(&self, label: &str) {
+        self.output.assert_statistics(self.case, label);
+    }
+
+    /// What the kernels of the backward pass hand over, with the channels of the input, without padding.
+    pub fn scratch(&self) -> Vec<f32> {
+        Channels::padded(&self.case.stored_input()).logical(&self.scratch.download())
     }
 
     /// All that both passes left.

@@ -76,6 +76,21 @@ impl Input {
         }
     }
 
+    /// As it is stored, without padding: itself, normalized in f32, and its gradient.
+    pub fn values(&self) -> Vec<f32> {
+        self.channels.logical(&self.values.download())
+    }
+
+    pub fn normalized(&self) -> Vec<f32> {
+        let values = self.values.download();
+        let Some(normalization) = &self.normalization else { return self.channels.logical(&values) };
+        self.channels.logical(&Rows(download(&normalization.rows)).normalize(&values))
+    }
+
+    pub fn gradient(&self) -> Vec<f32> {
+        self.channels.logical(&self.gradient.as_ref().expect("a gradient that is wanted").download())
+    }
+
     /// The gate's gradient, of a node's term.
     pub fn gate_gradient(&self) -> Option<f64> {
         let [_, parts] = self.gate.as_ref()?;

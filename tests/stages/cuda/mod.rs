@@ -5,7 +5,9 @@ mod device_stage;
 mod input;
 mod numbers;
 mod output;
+mod rounded;
 mod rows;
+mod separable;
 
 use crate::case::{self, Case, Kind};
 use crate::found::Found;

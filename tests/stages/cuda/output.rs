@@ -1,13 +1,14 @@
 //! What a stage writes, and its gradient as a consumer leaves it.
 
 use super::numbers::{Numbers, allocate, download, upload};
-use super::rows::{GradientSums, M1, M2, MEAN, Rows, SCALE, SHIFT};
+use super::rows::{GradientSums, M1, M2, MEAN, RSTD, Rows, SCALE, SHIFT};
 use crate::case::{Case, Normalization};
 use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::device::{Buffer, Device};
 use crosstalk::ops::cuda::{Stage, Storage};
+use crosstalk::ops::normalization::reference as normalization;
 use crosstalk::tensor::Shape;
 
 pub struct Output {
@@ -63,6 +64,45 @@ impl Output {
         table.upload(&rows.0).expect("values");
     }
 
+    /// Without padding.
+    pub fn logical_values(&self) -> Vec<f32> {
+        self.channels.logical(&self.values.download())
+    }
+
+    /// The gradient of the raw output, in f32 without padding.
+    pub fn raw_gradient(&self) -> Vec<f32> {
+        let gradient = self.gradient.download();
+        let Some(normalization) = &self.normalization else { return self.channels.logical(&gradient) };
+        let rows = Rows(download(&normalization.rows));
+        self.channels.logical(&rows.raw_gradient(&gradient, &self.values.download()))
+    }
+
+    /// Asserts that the statistics are those of the stored output.
+    pub fn assert_statistics(&self, case: &Case, label: &str) {
+        let Some(OutputNormalization { rows, statistics, affine, .. }) = &self.normalization else { return };
+        let (rows, statistics, stored) = (Rows(download(rows)), download(statistics), self.channels.stored);
+        let y: Vec<f64> = self.values.download().into_iter().map(f64::from).collect();
+        let (count, mean, squares) = normalization::moments(&y, stored);
+        let [gamma, beta] = [0, 1].map(|which| affine.as_ref().map(|affine| download(&affine[which])));
+        for channel in 0..stored {
+            let of = |values: &Option<Vec<f32>>, absent| values.as_ref().map_or(absent, |v| f64::from(v[channel]));
+            let variance = squares[channel] / count;
+            let rstd = 1.0 / (statistics[stored + channel] + case.epsilon).sqrt();
+            let deviation = variance.sqrt();
+            for (name, found, expected, scale) in [
+                ("mean", statistics[channel], mean[channel], mean[channel].abs() + deviation),
+                ("variance", statistics[stored + channel], variance, variance),
+                ("row of the mean", rows.row(MEAN)[channel].into(), statistics[channel], mean[channel].abs()),
+                ("row of rstd", rows.row(RSTD)[channel].into(), rstd, rstd),
+                ("scale", rows.row(SCALE)[channel].into(), rstd * of(&gamma, 1.0), rstd),
+                ("shift", rows.row(SHIFT)[channel].into(), of(&beta, 0.0), 1.0),
+            ] {
+                let error = (found - expected).abs();
+                assert!(error <= 1e-5 * scale, "{label}, {name} of channel {channel}: {found}, not {expected}");
+            }
+        }
+    }
+
     pub fn record(&self, case: &Case, found: &mut Found) {
         let Self { shape, channels, values, normalization, .. } = self;
         let (values, stored) = (values.download(), channels.stored);
@@ -72,11 +112,7 @@ impl Output {
         let (rows, statistics) = (Rows(download(rows)), download(statistics));
         found.vector("mean", channels, &statistics[..stored]);
         found.vector("variance", channels, &statistics[stored..]);
-        let normalized = values.iter().enumerate().map(|(index, y)| {
-            let row = |row: usize| rows.row(row)[index % stored];
-            (y - row(MEAN)).mul_add(row(SCALE), row(SHIFT))
-        });
-        found.maps("normalized", *shape, channels, &normalized.collect::<Vec<f32>>());
+        found.maps("normalized", *shape, channels, &rows.normalize(&values));
         if case.normalization() == Normalization::Affine {
             found.vector("gamma_gradient", channels, sums_xhat);
             found.vector("beta_gradient", channels, sums);

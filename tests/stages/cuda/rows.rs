@@ -21,6 +21,25 @@ impl Rows {
         &self.0[row * self.channels()..][..self.channels()]
     }
 
+    /// `[pixel][stored channel]`, in f32.
+    pub fn normalize(&self, values: &[f32]) -> Vec<f32> {
+        let of = |(index, y): (usize, &f32)| {
+            let row = |row: usize| self.row(row)[index % self.channels()];
+            (y - row(MEAN)).mul_add(row(SCALE), row(SHIFT))
+        };
+        values.iter().enumerate().map(of).collect()
+    }
+
+    /// The gradient of the raw value from that of the normalized one, in f32.
+    pub fn raw_gradient(&self, gradient: &[f32], values: &[f32]) -> Vec<f32> {
+        let of = |(index, (dz, y)): (usize, (&f32, &f32))| {
+            let row = |row: usize| self.row(row)[index % self.channels()];
+            let (slope, offset) = (-row(SCALE) * row(RSTD) * row(M2), -row(SCALE) * row(M1));
+            dz.mul_add(row(SCALE), (y - row(MEAN)).mul_add(slope, offset))
+        };
+        gradient.iter().zip(values).enumerate().map(of).collect()
+    }
+
     pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
         let channels = self.channels();
         &mut self.0[row * channels..][..channels]
