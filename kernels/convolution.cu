@@ -18,34 +18,14 @@
 #include "product.cuh"
 #include "shared.cuh"
 
-constexpr unsigned WEIGHT_TILES = 8; // of a chunk
+namespace {
 
-// right[tap][k][RIGHT<T, COLUMNS>]: weights of `taps` taps from `first_tap`, input channels from `channel`, output channels from
-// `column`, as they are (k is an input channel) or transposed (k is an output channel, from `channel`).
+// Slices of the weights of `taps` taps from `first`.
 template <class T, unsigned COLUMNS, bool TRANSPOSED>
-__device__ void fill_weights(T* right, const Stage& stage, unsigned first_tap, unsigned taps, unsigned channel, unsigned column) {
+__device__ __forceinline__ void fill_taps(T* right, const Stage& stage, unsigned first, unsigned taps, unsigned channel, unsigned column) {
     const unsigned ins = stage.in_channels, outs = stage.out_channels;
-    constexpr unsigned ROWS = TRANSPOSED ? COLUMNS : CHANNELS, GROUPS = (TRANSPOSED ? CHANNELS : COLUMNS) / 8;
-    for (unsigned i = threadIdx.x; i < taps * ROWS * GROUPS; i += THREADS) {
-        const unsigned group = i % GROUPS * 8, row = i / GROUPS % ROWS, tap = i / (GROUPS * ROWS), t = first_tap + tap;
-        const unsigned in = row + (TRANSPOSED ? column : channel), out = group + (TRANSPOSED ? channel : column);
-        const float* weights = stage.window.diagonal ? stage.weights[t] : stage.weights[0] + size_t(t) * ins * outs;
-        float values[8] = {};
-        if (in < ins && out < outs) load8(values, weights + size_t(in) * outs + out);
-        round8<T>(values);
-        T* to = right + tap * CHANNELS * RIGHT<T, COLUMNS>;
-        if (TRANSPOSED) {
-#pragma unroll
-            for (int j = 0; j < 8; j++) store1<T>(to + (group + j) * RIGHT<T, COLUMNS> + row, values[j]);
-        } else {
-            store8(to + row * RIGHT<T, COLUMNS> + group, values);
-        }
-    }
-}
-
-template <class T, unsigned COLUMNS> __device__ __forceinline__ void spill(float* sums, const Product<T, COLUMNS>& product) {
-    __syncthreads();
-    product.each([&](unsigned row, unsigned column, float sum) { sums[row * TILE<COLUMNS> + column] = sum; });
+    const auto weights = [&](unsigned tap) { return stage.window.diagonal ? stage.weights[first + tap] : stage.weights[0] + size_t(first + tap) * ins * outs; };
+    fill_weights<T, COLUMNS, TRANSPOSED>(right, taps, weights, ins, outs, channel, column);
 }
 
 // Shared memory of the first two kernels, from its start: what the epilogue needs, then slice and weights, or sums.
@@ -71,7 +51,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
             const unsigned some = min(TAPS, taps - first);
             __syncthreads();
             if (first == 0) fill_input<T>(slice, stage, halo, channel);
-            fill_weights<T, COLUMNS, false>(right, stage, first, some, channel, column);
+            fill_taps<T, COLUMNS, false>(right, stage, first, some, channel, column);
             __syncthreads();
             for (unsigned tap = 0; tap < some; tap++) {
                 const TapPlace at = tap_place(stage.window, first + tap);
@@ -106,7 +86,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void input_gradi
             const unsigned some = min(TAPS, taps - first);
             __syncthreads();
             if (first == 0) fill_output_gradient<T>(slice, stage, halo, channel);
-            fill_weights<T, COLUMNS, true>(right, stage, first, some, channel, column);
+            fill_taps<T, COLUMNS, true>(right, stage, first, some, channel, column);
             __syncthreads();
             for (unsigned tap = 0; tap < some; tap++) {
                 const TapPlace at = tap_place(stage.window, first + tap);
@@ -169,6 +149,8 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void weight_grad
         part[blockIdx.x * len + size_t(in) * stage.out_channels + out] = padding ? 0.0f : sum;
     });
 }
+
+} // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }

@@ -3,9 +3,6 @@
 #pragma once
 #include "input.cuh"
 
-// Distance of pixels in a tile of sums: odd, so that a column's numbers lie in different banks.
-template <unsigned COLUMNS> constexpr unsigned TILE = COLUMNS + 1;
-
 __device__ __forceinline__ float warp_sum(float value) {
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
@@ -151,50 +148,75 @@ struct GradientSums {
     unsigned flag;
 };
 
-// The running sums of a thread that writes eight channels of a source's gradient, pixel after pixel.
-struct GradientWriter {
+// The running sums of a thread that writes N channels of a source's gradient, pixel after pixel.
+template <unsigned N> struct ChannelsGradientWriter {
     const Source* source;
     unsigned channel;
     bool relu;
-    Normalizer normalizer;
-    float rstd[8], dz_sum[8] = {}, xhat_sum[8] = {};
+    ChannelsNormalizer<N> normalizer;
+    float rstd[N] = {}, dz_sum[N] = {}, xhat_sum[N] = {};
 
-    __device__ __forceinline__ GradientWriter(const Source& source, unsigned channel, bool relu)
+    __device__ __forceinline__ ChannelsGradientWriter(const Source& source, unsigned channel, bool relu)
         : source(&source), channel(channel), relu(relu), normalizer(source, channel) {
-        if (source.sums) load8(rstd, source.normalization + RSTD * source.channels + channel);
+        if (source.sums) load_channels(rstd, source.normalization + RSTD * source.channels + channel);
     }
 
     // Takes `du`, the gradient of the normalized input after ReLU, to the source's gradient at a pixel of the map.
-    template <class T> __device__ __forceinline__ void write(size_t pixel, float (&du)[8]) {
+    template <class T> __device__ __forceinline__ void write(size_t pixel, float (&du)[N]) {
         const size_t at = pixel * source->channels + channel;
-        float y[8];
-        if (relu || source->sums) load8(y, static_cast<const T*>(source->values) + at);
+        float y[N] = {};
+        if (relu || source->sums) load_channels(y, static_cast<const T*>(source->values) + at);
         if (relu) {
-            float z[8];
+            float z[N];
 #pragma unroll
-            for (int i = 0; i < 8; i++) z[i] = y[i];
+            for (unsigned i = 0; i < N; i++) z[i] = y[i];
             normalizer.apply(z);
 #pragma unroll
-            for (int i = 0; i < 8; i++) du[i] = z[i] > 0.0f ? du[i] : 0.0f;
+            for (unsigned i = 0; i < N; i++) du[i] = z[i] > 0.0f ? du[i] : 0.0f;
         }
         T* to = static_cast<T*>(source->gradient) + at;
         if (source->flags & ACCUMULATE) {
-            float before[8];
-            load8(before, to);
+            float before[N];
+            load_channels(before, to);
 #pragma unroll
-            for (int i = 0; i < 8; i++) du[i] = before[i] + du[i];
+            for (unsigned i = 0; i < N; i++) du[i] = before[i] + du[i];
         }
-        round8<T>(du);
-        store8(to, du);
+        round_channels<T>(du);
+        store_channels(to, du);
         if (source->sums) {
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
+            for (unsigned i = 0; i < N; i++) {
                 dz_sum[i] += du[i];
                 xhat_sum[i] = fmaf(du[i], (y[i] - normalizer.mean[i]) * rstd[i], xhat_sum[i]);
             }
         }
     }
 };
+
+using GradientWriter = ChannelsGradientWriter<8>;
+
+// Takes what the warps left of `columns` columns to part `blockIdx.x`; find(column) names the source and its channel. All threads take part.
+template <class Find> __device__ __forceinline__ void write_sums_of_warps(GradientSums& shared, unsigned columns, Find find) {
+    __syncthreads();
+    for (unsigned column = threadIdx.x; column < columns; column += THREADS) {
+        const SourcePlace at = find(column);
+        if (!at.source || !at.source->sums) continue;
+        float a = 0.0f, b = 0.0f;
+        for (unsigned w = 0; w < WARPS; w++) {
+            a += shared.of_warps[w][0][column];
+            b += shared.of_warps[w][1][column];
+        }
+        float* part = at.source->sums + size_t(blockIdx.x) * 2 * at.source->channels + at.channel;
+        part[0] = a;
+        part[at.source->channels] = b;
+    }
+    __syncthreads();
+}
+
+// The same of channels from `first` of the stage's concatenated input.
+__device__ inline void write_sums_of_warps(const Stage& stage, GradientSums& shared, unsigned first, unsigned columns) {
+    write_sums_of_warps(shared, columns, [&](unsigned column) { return find_source(stage, first + column); });
+}
 
 // A power of two that is at least `groups` (at most 8).
 __device__ __forceinline__ unsigned power_of_two(unsigned groups) { return groups > 4 ? 8 : groups > 2 ? 4 : groups; }
@@ -216,20 +238,7 @@ __device__ __forceinline__ void write_gradient_sums(GradientSums& shared, const 
             shared.of_warps[warp][1][group * 8 + i] = b;
         }
     }
-    __syncthreads();
-    for (unsigned column = threadIdx.x; column < groups * 8; column += THREADS) {
-        const SourcePlace at = find(column);
-        if (!at.source || !at.source->sums) continue;
-        float a = 0.0f, b = 0.0f;
-        for (unsigned w = 0; w < WARPS; w++) {
-            a += shared.of_warps[w][0][column];
-            b += shared.of_warps[w][1][column];
-        }
-        float* part = at.source->sums + size_t(blockIdx.x) * 2 * at.source->channels + at.channel;
-        part[0] = a;
-        part[at.source->channels] = b;
-    }
-    __syncthreads();
+    write_sums_of_warps(shared, groups * 8, find);
 }
 
 // The same where the groups begin at channel `first` of the stage's concatenated input.

@@ -59,7 +59,7 @@ template <class T> __device__ __forceinline__ void pool(const Stage& stage, Head
                 float values[8];
                 load8(values, static_cast<const T*>(source.values) + (start + p) * source.channels + at.channel);
                 normalizer.apply(values);
-                if (stage.relu) relu8(values);
+                if (stage.relu) relu_channels(values);
 #pragma unroll
                 for (int i = 0; i < 8; i++) sum[i] += values[i];
             }

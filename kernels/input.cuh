@@ -22,30 +22,32 @@ __device__ __forceinline__ SourcePlace find_source(const Stage& stage, unsigned 
     return {nullptr, 0};
 }
 
-// z = (y - mean) * scale + shift for eight channels of a source.
-struct Normalizer {
-    float mean[8], scale[8], shift[8];
+// z = (y - mean) * scale + shift for N channels of a source. All numbers begin as zeros, here and below: what is written only under a
+// condition would keep its registers for the whole of a loop.
+template <unsigned N> struct ChannelsNormalizer {
+    float mean[N] = {}, scale[N] = {}, shift[N] = {};
     bool present;
 
-    __device__ __forceinline__ explicit Normalizer(const Source& source, unsigned channel) : present(source.normalization != nullptr) {
+    __device__ __forceinline__ explicit ChannelsNormalizer(const Source& source, unsigned channel) : present(source.normalization != nullptr) {
         if (!present) return;
         const float* rows = source.normalization + channel;
-        load8(mean, rows + MEAN * source.channels);
-        load8(scale, rows + SCALE * source.channels);
-        load8(shift, rows + SHIFT * source.channels);
+        load_channels(mean, rows + MEAN * source.channels);
+        load_channels(scale, rows + SCALE * source.channels);
+        load_channels(shift, rows + SHIFT * source.channels);
     }
 
-    __device__ __forceinline__ void apply(float (&values)[8]) const {
+    __device__ __forceinline__ void apply(float (&values)[N]) const {
         if (!present) return;
 #pragma unroll
-        for (int i = 0; i < 8; i++) values[i] = fmaf(values[i] - mean[i], scale[i], shift[i]);
+        for (unsigned i = 0; i < N; i++) values[i] = fmaf(values[i] - mean[i], scale[i], shift[i]);
     }
 };
+using Normalizer = ChannelsNormalizer<8>;
 
 // ReLU keeps NaN.
-__device__ __forceinline__ void relu8(float (&values)[8]) {
+template <unsigned N> __device__ __forceinline__ void relu_channels(float (&values)[N]) {
 #pragma unroll
-    for (int i = 0; i < 8; i++) values[i] = values[i] <= 0.0f ? 0.0f : values[i];
+    for (unsigned i = 0; i < N; i++) values[i] = values[i] <= 0.0f ? 0.0f : values[i];
 }
 
 // The stored numbers of eight channels at a pixel; the network's input may have four.
@@ -80,7 +82,7 @@ template <class T> __device__ void fill_input(T* to, const Stage& stage, const H
         if (inside(halo.map, at)) {
             read8<T>(values, *source, place(halo.map, at), place_of.channel);
             normalizer.apply(values);
-            if (stage.relu) relu8(values);
+            if (stage.relu) relu_channels(values);
             round8<T>(values);
         }
         store8(to + h * SLICE<T> + half, values);
@@ -90,7 +92,7 @@ template <class T> __device__ void fill_input(T* to, const Stage& stage, const H
 // Gradient of the raw output of a stage from that of its normalized one, for eight channels:
 // SCALE * (dz - M1 - xhat * M2).
 struct OutputGradient {
-    float mean[8], scale[8], slope[8], offset[8];
+    float mean[8] = {}, scale[8] = {}, slope[8] = {}, offset[8] = {};
     bool normalized;
 
     __device__ __forceinline__ OutputGradient(const Stage& stage, unsigned channel) : normalized(stage.normalization != nullptr) {

@@ -247,7 +247,7 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
 } // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
-extern "C" __global__ void __launch_bounds__(256, 4) pool_forward_f32(ARGUMENTS) { forward<float>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 4) pool_forward_bf16(ARGUMENTS) { forward<bf16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 3) pool_forward_f32(ARGUMENTS) { forward<float>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 3) pool_forward_bf16(ARGUMENTS) { forward<bf16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) pool_gradient_f32(ARGUMENTS) { gradient<float>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) pool_gradient_bf16(ARGUMENTS) { gradient<bf16>(stages, count); }

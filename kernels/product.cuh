@@ -3,13 +3,15 @@
 // A `Product` is 128 x COLUMNS sums, spread over the 256 threads of a block; it adds 128 x 16 times 16 x COLUMNS. Of the left matrix a
 // thread names its rows, 16 numbers each, wherever they lie; the right one is right[k][RIGHT<T, COLUMNS>].
 //
-// A `TapProduct` is, for each of up to nine taps, 16 x COLUMNS sums over 128 pixels: the gradient of a slice of weights.
+// A `TapProduct` is, for each of up to nine taps, 16 x COLUMNS sums over 128 pixels: the gradient of a slice of weights. A `PixelProduct`
+// is one of them, for pixels that lie one after the other.
 #pragma once
 #include "input.cuh"
 #include "ptx.cuh"
 
 template <class T, unsigned COLUMNS> constexpr unsigned RIGHT = COLUMNS + 16 / sizeof(T);
 constexpr unsigned TAPS = 9;
+constexpr unsigned WEIGHT_TILES = 8; // whose weight gradients one block adds
 
 template <class T, unsigned COLUMNS> struct Product;
 
@@ -142,6 +144,91 @@ template <unsigned COLUMNS> struct TapProduct<float, COLUMNS> {
         }
     }
 };
+
+template <class T, unsigned COLUMNS> struct PixelProduct;
+
+// Warp w takes pixels 16 w to 16 w + 15.
+template <unsigned COLUMNS> struct PixelProduct<bf16, COLUMNS> {
+    float sums[COLUMNS / 8][4] = {};
+
+    // left[pixel][SLICE], right[pixel][RIGHT<T, COLUMNS>]
+    __device__ __forceinline__ void add(const bf16* left, const bf16* right) {
+        const unsigned lane = threadIdx.x % 32, pixel = threadIdx.x / 32 * 16;
+        uint32_t a[4];
+        load_matrices<true>(a, left + (pixel + lane / 16 * 8 + lane % 8) * SLICE<bf16> + lane / 8 % 2 * 8);
+#pragma unroll
+        for (unsigned column = 0; column < COLUMNS; column += 16) {
+            uint32_t b[4];
+            load_matrices<true>(b, right + (pixel + lane % 16) * RIGHT<bf16, COLUMNS> + column + lane / 16 * 8);
+            mma_bf16(sums[column / 8], a, {b[0], b[1]});
+            mma_bf16(sums[column / 8 + 1], a, {b[2], b[3]});
+        }
+    }
+
+    // use(row, column, sum); `room` is of_warps[warp][row][COLUMNS].
+    template <class Use> __device__ __forceinline__ void each(float* room, Use use) const {
+        const unsigned lane = threadIdx.x % 32;
+        float* own = room + threadIdx.x / 32 * CHANNELS * COLUMNS;
+#pragma unroll
+        for (unsigned block = 0; block < COLUMNS / 8; block++)
+#pragma unroll
+            for (unsigned i = 0; i < 4; i++) own[(lane / 4 + i / 2 * 8) * COLUMNS + block * 8 + lane % 4 * 2 + i % 2] = sums[block][i];
+        __syncthreads();
+        for (unsigned i = threadIdx.x; i < CHANNELS * COLUMNS; i += THREADS) {
+            float sum = 0.0f;
+            for (unsigned w = 0; w < WARPS; w++) sum += room[w * CHANNELS * COLUMNS + i];
+            use(i / COLUMNS, i % COLUMNS, sum);
+        }
+    }
+};
+
+// A thread holds one row of COLUMNS / 16 columns.
+template <unsigned COLUMNS> struct PixelProduct<float, COLUMNS> {
+    static constexpr unsigned WIDE = COLUMNS / 16;
+    float sums[WIDE] = {};
+
+    __device__ __forceinline__ void add(const float* left, const float* right) {
+        left += threadIdx.x / 16, right += threadIdx.x % 16 * WIDE;
+#pragma unroll 4
+        for (unsigned pixel = 0; pixel < TILE_PIXELS; pixel++) {
+            const float a = left[pixel * SLICE<float>];
+#pragma unroll
+            for (unsigned i = 0; i < WIDE; i++) sums[i] = fmaf(a, right[pixel * RIGHT<float, COLUMNS> + i], sums[i]);
+        }
+    }
+
+    template <class Use> __device__ __forceinline__ void each(float*, Use use) const {
+#pragma unroll
+        for (unsigned i = 0; i < WIDE; i++) use(threadIdx.x / 16, threadIdx.x % 16 * WIDE + i, sums[i]);
+    }
+};
+
+// right[tap][k][RIGHT<T, COLUMNS>]: weights of `taps` taps, input channels from `channel`, output channels from `column`, as they are (k is an
+// input channel) or transposed (k is an output channel, from `channel`, and columns are input channels). weights(tap) is [input][output].
+template <class T, unsigned COLUMNS, bool TRANSPOSED, class Weights>
+__device__ __forceinline__ void fill_weights(T* right, unsigned taps, Weights weights, unsigned ins, unsigned outs, unsigned channel, unsigned column) {
+    constexpr unsigned ROWS = TRANSPOSED ? COLUMNS : CHANNELS, GROUPS = (TRANSPOSED ? CHANNELS : COLUMNS) / 8;
+    for (unsigned i = threadIdx.x; i < taps * ROWS * GROUPS; i += THREADS) {
+        const unsigned group = i % GROUPS * 8, row = i / GROUPS % ROWS, tap = i / (GROUPS * ROWS);
+        const unsigned in = row + (TRANSPOSED ? column : channel), out = group + (TRANSPOSED ? channel : column);
+        float values[8] = {};
+        if (in < ins && out < outs) load8(values, weights(tap) + size_t(in) * outs + out);
+        round8<T>(values);
+        T* to = right + tap * CHANNELS * RIGHT<T, COLUMNS>;
+        if (TRANSPOSED) {
+#pragma unroll
+            for (int j = 0; j < 8; j++) store1<T>(to + (group + j) * RIGHT<T, COLUMNS> + row, values[j]);
+        } else {
+            store8(to + row * RIGHT<T, COLUMNS> + group, values);
+        }
+    }
+}
+
+// A tile of sums from a product, after a barrier.
+template <class T, unsigned COLUMNS> __device__ __forceinline__ void spill(float* sums, const Product<T, COLUMNS>& product) {
+    __syncthreads();
+    product.each([&](unsigned row, unsigned column, float sum) { sums[row * TILE<COLUMNS> + column] = sum; });
+}
 
 // right[pixel of the tile][RIGHT<T, COLUMNS>], 128 of them: the gradient of the stage's raw output, channels from `column`; zero where there is
 // no pixel or channel.

@@ -6,6 +6,14 @@
 #define LINE int = 0
 #endif
 
+// Hides from the compiler what a number is. What follows from it is then computed where it is used, instead of before a loop and kept in
+// registers.
+__device__ __forceinline__ void opaque([[maybe_unused]] uint32_t& number) {
+#ifndef CROSSTALK_EMULATOR
+    asm volatile("" : "+r"(number));
+#endif
+}
+
 // mma.sync.m16n8k16, bf16 with f32 sums: d += a b, a 16x16 by rows, b 16x8 by columns. Two numbers a register, the lower column
 // (of b: row) in the lower half. With g = lane / 4 and t = lane % 4, a lane holds
 //   a[0], a[1]: rows g, g + 8, columns 2t, 2t + 1;  a[2], a[3]: the same rows, columns 2t + 8, 2t + 9

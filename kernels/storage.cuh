@@ -1,4 +1,4 @@
-// The two types in which feature maps are stored, eight channels at a time: f32, and bf16 in which every stored number is rounded.
+// The two types in which feature maps are stored, eight channels (or two) at a time: f32, and bf16 in which every stored number is rounded.
 #pragma once
 #include <cstdint>
 #include <cuda_bf16.h>
@@ -38,10 +38,33 @@ __device__ __forceinline__ void store8(bf16* to, const float (&values)[8]) {
 template <class T> __device__ __forceinline__ float rounded(float value) { return value; }
 template <> __device__ __forceinline__ float rounded<bf16>(float value) { return __bfloat162float(__float2bfloat16_rn(value)); }
 
-template <class T> __device__ __forceinline__ void round8(float (&values)[8]) {
+template <class T, unsigned N> __device__ __forceinline__ void round_channels(float (&values)[N]) {
 #pragma unroll
-    for (int i = 0; i < 8; i++) values[i] = rounded<T>(values[i]);
+    for (unsigned i = 0; i < N; i++) values[i] = rounded<T>(values[i]);
 }
+template <class T> __device__ __forceinline__ void round8(float (&values)[8]) { round_channels<T>(values); }
+
+__device__ __forceinline__ void load2(float (&out)[2], const float* from) {
+    const float2 both = *reinterpret_cast<const float2*>(from);
+    out[0] = both.x, out[1] = both.y;
+}
+
+__device__ __forceinline__ void load2(float (&out)[2], const bf16* from) {
+    const uint32_t bits = *reinterpret_cast<const uint32_t*>(from);
+    out[0] = __uint_as_float(bits << 16), out[1] = __uint_as_float(bits & 0xffff0000u);
+}
+
+__device__ __forceinline__ void store2(float* to, const float (&values)[2]) { *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]); }
+
+// `values` have been rounded.
+__device__ __forceinline__ void store2(bf16* to, const float (&values)[2]) {
+    *reinterpret_cast<uint32_t*>(to) = __float_as_uint(values[0]) >> 16 | (__float_as_uint(values[1]) & 0xffff0000u);
+}
+
+template <class T> __device__ __forceinline__ void load_channels(float (&out)[8], const T* from) { load8(out, from); }
+template <class T> __device__ __forceinline__ void load_channels(float (&out)[2], const T* from) { load2(out, from); }
+template <class T> __device__ __forceinline__ void store_channels(T* to, const float (&values)[8]) { store8(to, values); }
+template <class T> __device__ __forceinline__ void store_channels(T* to, const float (&values)[2]) { store2(to, values); }
 
 template <class T> __device__ __forceinline__ float load1(const T* from);
 template <> __device__ __forceinline__ float load1<float>(const float* from) { return *from; }

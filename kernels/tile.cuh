@@ -1,6 +1,10 @@
 // Where the pixels of a tile and of its neighbourhood lie.
 #pragma once
+#include "ptx.cuh"
 #include "stage.cuh"
+
+// Distance of pixels in a tile of sums: odd, so that a column's numbers lie in different banks.
+template <unsigned COLUMNS> constexpr unsigned TILE = COLUMNS + 1;
 
 struct Pixel {
     int image, y, x;
@@ -16,6 +20,13 @@ struct Tile {
         x = index % across * map.columns;
         y = index / across % down * map.rows;
         image = index / (across * down) * map.together;
+    }
+
+    // The same; places of its pixels are not kept in registers from before.
+    __device__ __forceinline__ Tile anew() const {
+        Tile tile = *this;
+        opaque(tile.map.rows), opaque(tile.map.columns);
+        return tile;
     }
 
     __device__ __forceinline__ unsigned pixels() const { return map.together * map.rows * map.columns; }
@@ -54,6 +65,13 @@ struct Halo {
     Tiling map;
     int image, y, x;
     unsigned together, rows, columns;
+
+    // As of a tile.
+    __device__ __forceinline__ Halo anew() const {
+        Halo halo = *this;
+        opaque(halo.rows), opaque(halo.columns);
+        return halo;
+    }
 
     __device__ __forceinline__ unsigned pixels() const { return together * rows * columns; }
 

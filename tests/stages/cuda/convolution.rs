@@ -1,5 +1,6 @@
 //! Dense convolutions and the factorized reduction.
 
+use super::rounded::check_in_bf16;
 use super::{Kernels, check_against_the_reference};
 use crate::case::{Case, Kind};
 use crosstalk::ops::convolution::cuda::{forward, input_gradient, weight_gradient};
@@ -23,4 +24,9 @@ fn the_convolution_kernels_agree_with_the_reference() {
 #[test]
 fn the_kernels_of_factorized_reductions_agree_with_the_reference() {
     check_against_the_reference(&[Kind::FactorizedReduce], kernels);
+}
+
+#[test]
+fn the_convolution_kernels_in_bf16_are_right_to_their_last_places() {
+    check_in_bf16(&[Kind::Convolution, Kind::FactorizedReduce], kernels);
 }

@@ -23,7 +23,7 @@ pub struct DeviceStage<'a> {
     /// Behind the task's pointers.
     _sources: Buffer<Source>,
     _counter: Buffer<u32>,
-    _scratch: Numbers,
+    scratch: Numbers,
 }
 
 struct Weight {
@@ -93,7 +93,7 @@ impl<'a> DeviceStage<'a> {
             output,
             _sources: sources,
             _counter: counter,
-            _scratch: scratch,
+            scratch,
         }
     }
 
@@ -148,6 +148,11 @@ impl<'a> DeviceStage<'a> {
 
     pub fn assert_statistics(&self, label: &str) {
         self.output.assert_statistics(self.case, label);
+    }
+
+    /// What the kernels of the backward pass hand over, with the channels of the input, without padding.
+    pub fn scratch(&self) -> Vec<f32> {
+        Channels::padded(&self.case.stored_input()).logical(&self.scratch.download())
     }
 
     /// All that both passes left.

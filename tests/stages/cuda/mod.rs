@@ -10,7 +10,9 @@ mod numbers;
 mod output;
 mod plain;
 mod pool;
+mod rounded;
 mod rows;
+mod separable;
 
 use crate::case::{self, Case, Kind};
 use crate::found::Found;

@@ -1,0 +1,100 @@
+//! Launches of depthwise-separable convolutions: kernels/separable.cu.
+
+use crate::ops::cuda::{
+    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, TILE_PIXELS, WEIGHT_TILES, right_bytes,
+    slice_bytes, sums_bytes,
+};
+
+/// Warps of a block.
+const WARPS: u32 = StageLaunch::THREADS / 32;
+
+/// Pixels of a thread (kernels/filter.cuh).
+const RUN: u32 = 4;
+
+pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let columns = Columns::of(geometry.out_channels);
+    let filtered = slice_bytes(storage, TILE_PIXELS) + right_bytes(storage, columns, CHANNELS);
+    let slice = slice_bytes(storage, geometry.pixels_under_windows());
+    StageLaunch {
+        kernel: columns.variant(
+            storage,
+            [
+                ["separable_forward_f32_16", "separable_forward_f32_32", "separable_forward_f32_64"],
+                ["separable_forward_bf16_16", "separable_forward_bf16_32", "separable_forward_bf16_64"],
+            ],
+        ),
+        parts: geometry.to.tiles(),
+        columns: geometry.out_channels.div_ceil(columns.count()),
+        shared_bytes: 16 + filter_bytes(geometry) + (filtered + slice).max(sums_bytes(columns)),
+    }
+}
+
+/// The gradient of the pointwise weights, and that of the filtered maps into the scratch of the stage: as many numbers of the storage as
+/// pixels of the output times channels of the input. Its parts, those of the gradient of the pointwise weights, are chunks of
+/// [`WEIGHT_TILES`] tiles of the output.
+pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let columns = Columns::of(geometry.out_channels);
+    let slice = slice_bytes(storage, geometry.pixels_under_windows()).max(sums_bytes(Columns::Sixteen));
+    let transposed = right_bytes(storage, Columns::Sixteen, geometry.out_channels.next_multiple_of(CHANNELS));
+    let rows = slice_bytes(storage, TILE_PIXELS) + right_bytes(storage, columns, TILE_PIXELS);
+    let sums_of_warps = WARPS * CHANNELS * columns.count() * 4;
+    StageLaunch {
+        kernel: columns.variant(
+            storage,
+            [
+                [
+                    "separable_pointwise_gradient_f32_16",
+                    "separable_pointwise_gradient_f32_32",
+                    "separable_pointwise_gradient_f32_64",
+                ],
+                [
+                    "separable_pointwise_gradient_bf16_16",
+                    "separable_pointwise_gradient_bf16_32",
+                    "separable_pointwise_gradient_bf16_64",
+                ],
+            ],
+        ),
+        parts: geometry.to.tiles().div_ceil(WEIGHT_TILES),
+        columns: geometry.in_channels.div_ceil(CHANNELS) * geometry.out_channels.div_ceil(columns.count()),
+        shared_bytes: (filter_bytes(geometry) + transposed + rows + slice).max(sums_of_warps),
+    }
+}
+
+/// After [`pointwise_gradient`]: the gradients of the inputs, with their sums, and of the depthwise weights. Its parts, those of the sums and
+/// of the gradient of the depthwise weights, are chunks of [`WEIGHT_TILES`] tiles of the input.
+pub fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+    let kernels = match storage {
+        Storage::F32 => [
+            "separable_depthwise_gradient_f32_3",
+            "separable_depthwise_gradient_f32_5",
+            "separable_depthwise_gradient_f32_any",
+        ],
+        Storage::Bf16 => [
+            "separable_depthwise_gradient_bf16_3",
+            "separable_depthwise_gradient_bf16_5",
+            "separable_depthwise_gradient_bf16_any",
+        ],
+    };
+    let slice = slice_bytes(storage, geometry.pixels_above());
+    StageLaunch {
+        kernel: match geometry.window.kernel {
+            3 if in_runs(geometry) => kernels[0],
+            5 if in_runs(geometry) => kernels[1],
+            _ => kernels[2],
+        },
+        parts: geometry.from.tiles().div_ceil(WEIGHT_TILES),
+        columns: geometry.in_channels.div_ceil(CHANNELS),
+        shared_bytes: GRADIENT_SUMS_BYTES + (1 + WARPS) * filter_bytes(geometry) + slice,
+    }
+}
+
+/// Whether four pixels of a row, whose windows are one tap apart, fit every row of a tile of the input.
+fn in_runs(geometry: &Geometry) -> bool {
+    let Geometry { from, window, .. } = geometry;
+    window.stride == 1 && [1, 2, 4].contains(&window.dilation) && from.columns.is_multiple_of(RUN * window.dilation)
+}
+
+/// A slice of the depthwise weights.
+fn filter_bytes(geometry: &Geometry) -> u32 {
+    geometry.window.taps * CHANNELS * 4
+}
