@@ -195,8 +195,7 @@ template <unsigned N> struct ChannelsGradientWriter {
 
 using GradientWriter = ChannelsGradientWriter<8>;
 
-// Takes what the warps left of `columns` channels to part `blockIdx.x`; find(column) names the source and channel of each. All threads take
-// part.
+// Takes what the warps left of `columns` columns to part `blockIdx.x`; find(column) names the source and its channel. All threads take part.
 template <class Find> __device__ __forceinline__ void write_sums_of_warps(GradientSums& shared, unsigned columns, Find find) {
     __syncthreads();
     for (unsigned column = threadIdx.x; column < columns; column += THREADS) {
@@ -212,6 +211,11 @@ template <class Find> __device__ __forceinline__ void write_sums_of_warps(Gradie
         part[at.source->channels] = b;
     }
     __syncthreads();
+}
+
+// The same of channels from `first` of the stage's concatenated input.
+__device__ inline void write_sums_of_warps(const Stage& stage, GradientSums& shared, unsigned first, unsigned columns) {
+    write_sums_of_warps(shared, columns, [&](unsigned column) { return find_source(stage, first + column); });
 }
 
 // A power of two that is at least `groups` (at most 8).
