@@ -31,7 +31,7 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
 
 /// The gradient of the pointwise weights, and that of the filtered maps into the scratch of the stage: as many numbers of the storage as
 /// pixels of the output times channels of the input. Its parts, those of the gradient of the pointwise weights, are chunks of
-/// [`WEIGHT_TILES`] tiles of the output.
+/// `WEIGHT_TILES` tiles of the output.
 pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let filtered = slice_bytes(storage, TILE_PIXELS).max(sums_bytes(Columns::Sixteen));
@@ -62,7 +62,7 @@ pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch 
 }
 
 /// After [`pointwise_gradient`]: the gradients of the inputs, with their sums, and of the depthwise weights. Its parts, those of the sums and
-/// of the gradient of the depthwise weights, are chunks of [`WEIGHT_TILES`] tiles of the input.
+/// of the gradient of the depthwise weights, are chunks of `WEIGHT_TILES` tiles of the input.
 pub fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let kernels = match storage {
         Storage::F32 => [
