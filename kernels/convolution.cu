@@ -24,8 +24,11 @@ namespace {
 template <class T, unsigned COLUMNS, bool TRANSPOSED>
 __device__ __forceinline__ void fill_taps(T* right, const Stage& stage, unsigned first, unsigned taps, unsigned channel, unsigned column) {
     const unsigned ins = stage.in_channels, outs = stage.out_channels;
-    const auto weights = [&](unsigned tap) { return stage.window.diagonal ? stage.weights[first + tap] : stage.weights[0] + size_t(first + tap) * ins * outs; };
-    fill_weights<T, COLUMNS, TRANSPOSED>(right, taps, weights, ins, outs, channel, column);
+    fill_weights<T, COLUMNS, TRANSPOSED>(right, taps, channel, column, [&](float(&values)[8], unsigned tap, unsigned in, unsigned out) {
+        if (in >= ins || out >= outs) return;
+        const float* weights = stage.window.diagonal ? stage.weights[first + tap] : stage.weights[0] + size_t(first + tap) * ins * outs;
+        load8(values, weights + size_t(in) * outs + out);
+    });
 }
 
 // Shared memory of the first two kernels, from its start: what the epilogue needs, then slice and weights, or sums.

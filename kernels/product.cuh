@@ -204,15 +204,16 @@ template <unsigned COLUMNS> struct PixelProduct<float, COLUMNS> {
 };
 
 // right[tap][k][RIGHT<T, COLUMNS>]: weights of `taps` taps, input channels from `channel`, output channels from `column`, as they are (k is an
-// input channel) or transposed (k is an output channel, from `channel`, and columns are input channels). weights(tap) is [input][output].
-template <class T, unsigned COLUMNS, bool TRANSPOSED, class Weights>
-__device__ __forceinline__ void fill_weights(T* right, unsigned taps, Weights weights, unsigned ins, unsigned outs, unsigned channel, unsigned column) {
+// input channel) or transposed (k is an output channel, from `channel`, and columns are input channels). read(values, tap, input, output)
+// takes the weights of eight output channels, and leaves zeros where there are none.
+template <class T, unsigned COLUMNS, bool TRANSPOSED, class Read>
+__device__ __forceinline__ void fill_weights(T* right, unsigned taps, unsigned channel, unsigned column, Read read) {
     constexpr unsigned ROWS = TRANSPOSED ? COLUMNS : CHANNELS, GROUPS = (TRANSPOSED ? CHANNELS : COLUMNS) / 8;
     for (unsigned i = threadIdx.x; i < taps * ROWS * GROUPS; i += THREADS) {
         const unsigned group = i % GROUPS * 8, row = i / GROUPS % ROWS, tap = i / (GROUPS * ROWS);
         const unsigned in = row + (TRANSPOSED ? column : channel), out = group + (TRANSPOSED ? channel : column);
         float values[8] = {};
-        if (in < ins && out < outs) load8(values, weights(tap) + size_t(in) * outs + out);
+        read(values, tap, in, out);
         round8<T>(values);
         T* to = right + tap * CHANNELS * RIGHT<T, COLUMNS>;
         if (TRANSPOSED) {

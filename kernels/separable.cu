@@ -25,9 +25,13 @@
 
 namespace {
 
-// The pointwise weights are one tap.
-template <class T, unsigned COLUMNS, bool TRANSPOSED> __device__ __forceinline__ void fill_pointwise(T* right, const Stage& stage, unsigned channel, unsigned column) {
-    fill_weights<T, COLUMNS, TRANSPOSED>(right, 1, [&](unsigned) { return stage.weights[1]; }, stage.in_channels, stage.out_channels, channel, column);
+// Slices of the pointwise weights: of `slices` times 16 output channels if transposed, else one.
+template <class T, unsigned COLUMNS, bool TRANSPOSED>
+__device__ __forceinline__ void fill_pointwise(T* right, const Stage& stage, unsigned slices, unsigned channel, unsigned column) {
+    fill_weights<T, COLUMNS, TRANSPOSED>(right, slices, channel, column, [&](float(&values)[8], unsigned slice, unsigned in, unsigned first) {
+        const unsigned out = first + slice * CHANNELS;
+        if (in < stage.in_channels && out < stage.out_channels) load8(values, stage.weights[1] + size_t(in) * stage.out_channels + out);
+    });
 }
 
 // Shared memory: what the epilogue needs, the filter, then filtered tile, weights and slice, or sums.
@@ -51,7 +55,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
         __syncthreads();
         fill_input<T>(slice, stage, halo.anew(), channel);
         fill_filter(filter, stage, channel);
-        fill_pointwise<T, COLUMNS, false>(right, stage, channel, column);
+        fill_pointwise<T, COLUMNS, false>(right, stage, 1, channel, column);
         __syncthreads();
         filter_tile<T>(filtered, slice, filter, stage, tile.anew(), halo);
         __syncthreads();
@@ -62,8 +66,8 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
     write_output<T>(stage, tile, sums, TILE<COLUMNS>, column, min(COLUMNS, stage.out_channels - column), flag);
 }
 
-// dh of a tile, channels from `channel`: `right` holds the first COLUMNS channels of dy; `transposed` is [slice of output channels][16][RIGHT].
-// `sums` has room for a tile.
+// dh of a tile, channels from `channel`: `right` holds the first COLUMNS channels of dy, `transposed` [output channel][RIGHT], `sums` has room
+// for a tile.
 template <class T, unsigned COLUMNS>
 __device__ __forceinline__ void write_filtered_gradient(const Stage& stage, const Tile& tile, T* right, const T* transposed, float* sums, unsigned channel) {
     Product<T, CHANNELS> product;
@@ -96,33 +100,35 @@ __device__ __forceinline__ void write_filtered_gradient(const Stage& stage, cons
     }
 }
 
-// Shared memory: the filter, the transposed weights, filtered tile, gradient rows, and the slice or a tile of sums.
+// Shared memory: the filter; filtered tile or a tile of sums; slice, or gradient rows and transposed weights.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
     float* const filter = &shared_memory<float>();
-    T* const transposed = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
-    T* const filtered = transposed + (stage.out_channels + CHANNELS - 1) / CHANNELS * CHANNELS * RIGHT<T, CHANNELS>;
-    T* const right = filtered + TILE_PIXELS * SLICE<T>;
-    T* const slice = right + TILE_PIXELS * RIGHT<T, COLUMNS>;
-    const unsigned across = (stage.out_channels + COLUMNS - 1) / COLUMNS;
+    float* const sums = filter + stage.window.taps * CHANNELS;
+    T* const filtered = reinterpret_cast<T*>(sums);
+    T* const slice = reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(sums) + max(TILE_PIXELS * SLICE<T> * sizeof(T), TILE_PIXELS * TILE<CHANNELS> * sizeof(float)));
+    T* const right = slice;
+    T* const transposed = right + TILE_PIXELS * RIGHT<T, COLUMNS>;
+    const unsigned across = (stage.out_channels + COLUMNS - 1) / COLUMNS, slices = (stage.out_channels + CHANNELS - 1) / CHANNELS;
     const unsigned column = blockIdx.z % across * COLUMNS, channel = blockIdx.z / across * CHANNELS;
     const unsigned tiles = tile_count(stage.to), begin = blockIdx.x * WEIGHT_TILES, end = min(begin + WEIGHT_TILES, tiles);
 
     fill_filter(filter, stage, channel);
-    for (unsigned out = 0; out < stage.out_channels; out += CHANNELS) fill_pointwise<T, CHANNELS, true>(transposed + out * RIGHT<T, CHANNELS>, stage, out, channel);
     PixelProduct<T, COLUMNS> product;
     for (unsigned index = begin; index < end; index++) {
         const Tile tile(stage.to, index);
         const Halo halo = under_windows(stage, tile);
         __syncthreads();
         fill_input<T>(slice, stage, halo.anew(), channel);
-        fill_gradient_rows<T, COLUMNS>(right, stage, tile.anew(), column);
         __syncthreads();
         filter_tile<T>(filtered, slice, filter, stage, tile.anew(), halo);
         __syncthreads();
+        fill_gradient_rows<T, COLUMNS>(right, stage, tile.anew(), column);
+        if (column == 0) fill_pointwise<T, CHANNELS, true>(transposed, stage, slices, 0, channel);
+        __syncthreads();
         product.add(filtered, right);
-        if (column == 0) write_filtered_gradient<T, COLUMNS>(stage, tile.anew(), right, transposed, reinterpret_cast<float*>(slice), channel);
+        if (column == 0) write_filtered_gradient<T, COLUMNS>(stage, tile.anew(), right, transposed, sums, channel);
     }
     float* const part = stage.weight_parts[1] + size_t(blockIdx.x) * stage.in_channels * stage.out_channels;
     __syncthreads();
@@ -150,29 +156,30 @@ __device__ __forceinline__ float run_sum(float value) {
     return value + __shfl_xor_sync(~0u, value, 16);
 }
 
-// A thread's two channels of a tile of input pixels: where its run lies, and a there.
-template <class T> struct CentreRun {
-    static constexpr unsigned ABSENT = ~0u;
-    Pixel pixels[RUN];
-    unsigned places[RUN]; // in the map, or ABSENT
+// A thread's two channels of a tile of input pixels: where its run lies, and a there. IN_RUNS, all pixels lie in one row.
+template <class T, bool IN_RUNS> struct CentreRun {
+    static constexpr unsigned KEPT = IN_RUNS ? 1 : RUN;
+    Pixel pixels[KEPT];
+    unsigned places[KEPT], present = 0; // in the map; bits
     float a[RUN][2] = {};
 
-    // In runs, all pixels lie in one row.
-    template <bool IN_RUNS, class Writer>
+    __device__ __forceinline__ size_t place_of(unsigned i, const PixelRun& run) const { return IN_RUNS ? places[0] + i * run.spacing : places[i % KEPT]; }
+
+    template <class Writer>
     __device__ __forceinline__ void read(const PixelRun& run, const Stage& stage, const Tile& tile, const Writer& writer, bool channel_present) {
 #pragma unroll
         for (unsigned i = 0; i < RUN; i++) {
             const bool in_tile = run[i] < tile.pixels();
-            if (i == 0 || !IN_RUNS) {
+            if (i < KEPT) {
                 pixels[i] = tile.pixel(in_tile ? run[i] : 0);
-            } else {
-                pixels[i] = {pixels[0].image, pixels[0].y, pixels[0].x + int(i * run.spacing)};
+                places[i] = unsigned(place(stage.from, pixels[i]));
             }
-            const bool present = in_tile && channel_present && tile.holds(pixels[i]);
-            places[i] = present ? unsigned(place(stage.from, pixels[i])) : ABSENT;
+            Pixel pixel = pixels[i % KEPT];
+            if (IN_RUNS) pixel.x += int(i * run.spacing);
             a[i][0] = a[i][1] = 0.0f;
-            if (!present) continue;
-            load2(a[i], static_cast<const T*>(writer.source->values) + size_t(places[i]) * writer.source->channels + writer.channel);
+            if (!in_tile || !channel_present || !tile.holds(pixel)) continue;
+            present |= 1u << i;
+            load2(a[i], static_cast<const T*>(writer.source->values) + place_of(i, run) * writer.source->channels + writer.channel);
             writer.normalizer.apply(a[i]);
             if (stage.relu) relu_channels(a[i]);
             round_channels<T>(a[i]);
@@ -185,7 +192,7 @@ template <class T> struct CentreRun {
 template <class T, unsigned KERNEL> struct FilterGradient {
     float sums[KERNEL * KERNEL][2] = {};
 
-    __device__ __forceinline__ void add(float (&du)[RUN][2], const CentreRun<T>& centre, unsigned channel, const T* slice, const float* filter, float*, const Stage& stage, const Tile& tile, const Halo& halo) {
+    __device__ __forceinline__ void add(float (&du)[RUN][2], const CentreRun<T, KERNEL != 0>& centre, unsigned channel, const T* slice, const float* filter, float*, const Stage& stage, const Tile& tile, const Halo& halo) {
         // The window whose last tap is the run's first pixel.
         const Pixel& first = centre.pixels[0];
         const T* at = slice + (((first.image - tile.image) * halo.rows + first.y - tile.y) * halo.columns + first.x - tile.x) * SLICE<T> + channel;
@@ -227,7 +234,7 @@ template <class T, unsigned KERNEL> struct FilterGradient {
 template <class T> struct FilterGradient<T, 0> {
     bool begun = false;
 
-    __device__ __forceinline__ void add(float (&du)[RUN][2], const CentreRun<T>& centre, unsigned channel, const T* slice, const float* filter, float* of_warps, const Stage& stage, const Tile& tile, const Halo& halo) {
+    __device__ __forceinline__ void add(float (&du)[RUN][2], const CentreRun<T, false>& centre, unsigned channel, const T* slice, const float* filter, float* of_warps, const Stage& stage, const Tile& tile, const Halo& halo) {
         const Window& window = stage.window;
         const unsigned stride = window.stride;
         // Places of the windows that begin at the pixels, times the stride: a tap's window begins before.
@@ -299,15 +306,15 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
         const Halo halo = above_pixels(stage, tile);
         __syncthreads();
         fill_filtered_gradient<T>(slice, stage, halo.anew(), channel);
-        CentreRun<T> centre;
-        centre.template read<KERNEL != 0>(run, stage, tile.anew(), writer, present);
+        CentreRun<T, KERNEL != 0> centre;
+        centre.read(run, stage, tile.anew(), writer, present);
         __syncthreads();
         float du[RUN][2] = {};
         gradient.add(du, centre, run.channel, slice, filter, of_warps, stage, tile, halo);
         if (!writer.source->gradient) continue;
 #pragma unroll
         for (unsigned i = 0; i < RUN; i++)
-            if (centre.places[i] != centre.ABSENT) writer.write<T>(centre.places[i], du[i]);
+            if (centre.present >> i & 1) writer.write<T>(centre.place_of(i, run), du[i]);
     }
     gradient.finish(of_warps, run.channel);
 #pragma unroll
@@ -332,13 +339,13 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
 } // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
-extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_32(ARGUMENTS) { forward<float, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_64(ARGUMENTS) { forward<bf16, 64>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_16(ARGUMENTS) { pointwise_gradient<float, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 3) separable_pointwise_gradient_f32_16(ARGUMENTS) { pointwise_gradient<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_32(ARGUMENTS) { pointwise_gradient<float, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_64(ARGUMENTS) { pointwise_gradient<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_bf16_16(ARGUMENTS) { pointwise_gradient<bf16, 16>(stages, count); }

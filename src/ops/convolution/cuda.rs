@@ -55,7 +55,7 @@ pub fn input_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     }
 }
 
-/// Its parts are chunks of [`WEIGHT_TILES`] tiles.
+/// Its parts are chunks of `WEIGHT_TILES` tiles.
 pub fn weight_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let groups = geometry.out_channels.div_ceil(columns.count()) * geometry.in_channels.div_ceil(CHANNELS);

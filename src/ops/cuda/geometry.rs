@@ -8,6 +8,9 @@ use bytemuck::{Pod, Zeroable};
 /// Pixels of a tile at most.
 pub(in crate::ops) const TILE_PIXELS: u32 = 128;
 
+/// Pixels around a tile of several images at most, so that a slice of 16 channels fits the shared memory of every device.
+const HALO_PIXELS: u32 = 768;
+
 /// A map and its tiles: `rows` x `columns` pixels of one image, or `together` whole images.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -67,13 +70,17 @@ impl Geometry {
             Operation::Pool(_) => in_channels,
             _ => padded_channels(operation.output().channels),
         };
-        Self {
+        let mut geometry = Self {
             from: Tiling::new(images, operation.input()),
             to: Tiling::new(images, operation.output()),
             window,
             in_channels: in_channels as u32,
             out_channels: out_channels as u32,
-        }
+        };
+        let fitting = |together: u32, halo: u32| together.min((HALO_PIXELS * together / halo).max(1));
+        geometry.from.together = fitting(geometry.from.together, geometry.pixels_above());
+        geometry.to.together = fitting(geometry.to.together, geometry.pixels_under_windows());
+        geometry
     }
 
     /// Of a stage that works pixel by pixel.

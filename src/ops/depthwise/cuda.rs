@@ -31,12 +31,13 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
 
 /// The gradient of the pointwise weights, and that of the filtered maps into the scratch of the stage: as many numbers of the storage as
 /// pixels of the output times channels of the input. Its parts, those of the gradient of the pointwise weights, are chunks of
-/// [`WEIGHT_TILES`] tiles of the output.
+/// `WEIGHT_TILES` tiles of the output.
 pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
-    let slice = slice_bytes(storage, geometry.pixels_under_windows()).max(sums_bytes(Columns::Sixteen));
+    let filtered = slice_bytes(storage, TILE_PIXELS).max(sums_bytes(Columns::Sixteen));
+    let slice = slice_bytes(storage, geometry.pixels_under_windows());
     let transposed = right_bytes(storage, Columns::Sixteen, geometry.out_channels.next_multiple_of(CHANNELS));
-    let rows = slice_bytes(storage, TILE_PIXELS) + right_bytes(storage, columns, TILE_PIXELS);
+    let rows = right_bytes(storage, columns, TILE_PIXELS) + transposed;
     let sums_of_warps = WARPS * CHANNELS * columns.count() * 4;
     StageLaunch {
         kernel: columns.variant(
@@ -56,12 +57,12 @@ pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch 
         ),
         parts: geometry.to.tiles().div_ceil(WEIGHT_TILES),
         columns: geometry.in_channels.div_ceil(CHANNELS) * geometry.out_channels.div_ceil(columns.count()),
-        shared_bytes: (filter_bytes(geometry) + transposed + rows + slice).max(sums_of_warps),
+        shared_bytes: (filter_bytes(geometry) + filtered + slice.max(rows)).max(sums_of_warps),
     }
 }
 
 /// After [`pointwise_gradient`]: the gradients of the inputs, with their sums, and of the depthwise weights. Its parts, those of the sums and
-/// of the gradient of the depthwise weights, are chunks of [`WEIGHT_TILES`] tiles of the input.
+/// of the gradient of the depthwise weights, are chunks of `WEIGHT_TILES` tiles of the input.
 pub fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let kernels = match storage {
         Storage::F32 => [
@@ -97,4 +98,29 @@ fn in_runs(geometry: &Geometry) -> bool {
 /// A slice of the depthwise weights.
 fn filter_bytes(geometry: &Geometry) -> u32 {
     geometry.window.taps * CHANNELS * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{DepthwiseSeparable, Operation, Window};
+    use crate::tensor::Shape;
+
+    #[test]
+    fn the_shared_memory_of_stages_of_darts_fits_99_kib_down_to_single_pixels() {
+        for (extent, channels) in [(32, 16), (32, 32), (16, 32), (16, 64), (8, 64), (4, 64), (2, 64)] {
+            for (kernel, dilation, stride) in [(3, 1, 1), (3, 2, 2), (5, 1, 2), (5, 2, 1), (5, 2, 2)] {
+                let window = Window { kernel, stride, dilation, padding: dilation * (kernel / 2) };
+                let input = Shape::new(extent, extent, channels);
+                let output = window.output_shape(input, channels);
+                let operation = Operation::DepthwiseSeparable(DepthwiseSeparable { window, input, output });
+                let geometry = Geometry::of_operation(&operation, 64, channels);
+                for storage in [Storage::F32, Storage::Bf16] {
+                    for launch in [forward, pointwise_gradient, depthwise_gradient].map(|of| of(&geometry, storage)) {
+                        assert!(launch.shared_bytes <= 99 << 10, "{operation:?}: {launch:?}");
+                    }
+                }
+            }
+        }
+    }
 }
