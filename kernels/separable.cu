@@ -130,6 +130,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_g
         product.add(filtered, right);
         if (column == 0) write_filtered_gradient<T, COLUMNS>(stage, tile.anew(), right, transposed, sums, channel);
     }
+    if (!stage.weight_parts[1]) return;
     float* const part = stage.weight_parts[1] + size_t(blockIdx.x) * stage.in_channels * stage.out_channels;
     __syncthreads();
     product.each(&shared_memory<float>(), [&](unsigned row, unsigned n, float sum) {
@@ -325,14 +326,14 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
     }
     __syncthreads();
     float* const part = stage.weight_parts[0] + size_t(blockIdx.x) * taps * stage.in_channels + channel;
-    for (unsigned i = threadIdx.x; i < taps * CHANNELS; i += THREADS) {
+    for (unsigned i = threadIdx.x; i < taps * CHANNELS && stage.weight_parts[0]; i += THREADS) {
         if (i % CHANNELS >= channels) continue;
         float sum = 0.0f;
         for (unsigned w = 0; w < WARPS; w++) sum += of_warps[w * taps * CHANNELS + i];
         part[size_t(i / CHANNELS) * stage.in_channels + i % CHANNELS] = sum;
     }
     if (!finishes_sums(stage)) return;
-    write_sums_of_warps(shared, channels, [&](unsigned column) { return find_source(stage, channel + column); });
+    write_sums_of_warps(stage, shared, channel, channels);
     if (is_last_block(stage.counter, shared.flag)) finish_sums(stage);
 }
 
@@ -352,7 +353,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradien
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_bf16_32(ARGUMENTS) { pointwise_gradient<bf16, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_bf16_64(ARGUMENTS) { pointwise_gradient<bf16, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_f32_3(ARGUMENTS) { depthwise_gradient<float, 3>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 1) separable_depthwise_gradient_f32_5(ARGUMENTS) { depthwise_gradient<float, 5>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_f32_5(ARGUMENTS) { depthwise_gradient<float, 5>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_f32_any(ARGUMENTS) { depthwise_gradient<float, 0>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_bf16_3(ARGUMENTS) { depthwise_gradient<bf16, 3>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_bf16_5(ARGUMENTS) { depthwise_gradient<bf16, 5>(stages, count); }

@@ -50,7 +50,7 @@ struct Stage {
     Window window;
     uint32_t in_channels, out_channels; // stored
     const float* weights[2];
-    float* weight_parts[2]; // [chunk][as the weights]
+    float* weight_parts[2]; // [chunk][as the weights]; null: not wanted
     void* output;
     const void* output_gradient;
     float* normalization; // of the output, null if it has none

@@ -154,7 +154,9 @@ fn the_zero_row_is_a_step_with_gradient_zero_that_leaves_the_buffers() {
     }
     assert!(!gradients.is_empty());
     update(&sgd, &setup.model, &mut state, gradients, rate);
-    let evaluate = |state| evaluator.evaluate(&trainer.host, state, NormRegime::Running, replica.data_seed).expect("a device that works");
+    let evaluate = |state| {
+        evaluator.evaluate(&trainer.host, state, NormRegime::Running, replica.data_seed).expect("a device that works")
+    };
     let by_hand: Vec<f64> = evaluate(&state)
         .iter()
         .zip(evaluate(&replica.state))

@@ -57,7 +57,8 @@ impl Trial {
             let before = state.clone();
             let mut gradients = Vectors::new();
             for (child, batch) in &lanes {
-                let (_, lane) = self.host.gradients(&self.model, &before, child, self.batch(*batch)).expect("a device that works");
+                let (_, lane) =
+                    self.host.gradients(&self.model, &before, child, self.batch(*batch)).expect("a device that works");
                 for (reference, gradient) in lane {
                     let sum = gradients.entry(reference).or_insert_with(|| vec![0.0; gradient.len()]);
                     sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
@@ -165,7 +166,10 @@ fn a_gradient_below_the_limit_is_not_clipped() {
     let trial = Trial::new();
     let step = |clip_norm| {
         let mut state = State::initial(&trial.model, 3);
-        let (_, gradients) = trial.host.gradients(&trial.model, &state, &Child(CHILDREN[0].to_vec()), trial.batch(0)).expect("a device that works");
+        let (_, gradients) = trial
+            .host
+            .gradients(&trial.model, &state, &Child(CHILDREN[0].to_vec()), trial.batch(0))
+            .expect("a device that works");
         update(&Sgd { clip_norm, ..PLAIN }, &trial.model, &mut state, gradients, 0.1);
         state.hash(&trial.model)
     };

@@ -36,7 +36,8 @@ fn trained(model: &Arc<Model>) -> State<f64> {
         let sgd =
             Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: None, unsampled: Unsampled::Decay };
         let (state, reduce) = (&mut state, Reduce::Mean);
-        host.step(&mut [ReplicaStep { model, state, lanes, reduce, sgd, learning_rate: 0.1 }]).expect("a device that works");
+        host.step(&mut [ReplicaStep { model, state, lanes, reduce, sgd, learning_rate: 0.1 }])
+            .expect("a device that works");
     }
     state
 }

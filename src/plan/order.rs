@@ -18,7 +18,8 @@ impl Order {
     /// One stage after the other, and back.
     pub fn sequential(graph: &Graph, training: bool) -> Self {
         let stages = graph.stages.len();
-        let backward = if training { (0..stages).map(|stage| Some(2 * stages - 1 - stage)).collect() } else { Vec::new() };
+        let backward =
+            if training { (0..stages).map(|stage| Some(2 * stages - 1 - stage)).collect() } else { Vec::new() };
         Self { forward: (0..stages).collect(), backward, scratch: vec![0; stages] }
     }
 
@@ -28,7 +29,8 @@ impl Order {
         let mut producer = vec![None; graph.values.len()];
         let mut forward = Vec::with_capacity(graph.stages.len());
         for (id, stage) in graph.stages.iter().enumerate() {
-            let made = stage.inputs.iter().filter_map(|input| producer[*input]).map(|stage: StageId| forward[stage] + 1);
+            let made =
+                stage.inputs.iter().filter_map(|input| producer[*input]).map(|stage: StageId| forward[stage] + 1);
             forward.push(made.max().unwrap_or(0));
             if let Some(output) = stage.output {
                 producer[output] = Some(id);
@@ -55,7 +57,8 @@ impl Order {
         let scratch = (graph.stages.iter())
             .map(|stage| match &stage.kind {
                 StageKind::Linear { operation: Operation::DepthwiseSeparable(op), .. } => {
-                    let channels = stage.inputs.iter().map(|input| padded_channels(graph.values[*input].shape.channels));
+                    let channels =
+                        stage.inputs.iter().map(|input| padded_channels(graph.values[*input].shape.channels));
                     op.output.pixels() * channels.sum::<usize>()
                 }
                 _ => 0,

@@ -4,9 +4,9 @@
 //! evaluation images after a step on child i, minus before. One more row is a step with gradient zero: momentum and weight decay
 //! alone; it runs no forward pass, so buffers stay.
 
-use crate::device::DeviceError;
 use crate::backend::Executor;
 use crate::backend::host::{Architecture, ChildEvaluation, ReplicaStep, update};
+use crate::device::DeviceError;
 use crate::network::State;
 use crate::records::InterferenceRecord;
 use crate::space::Child;

@@ -2,9 +2,9 @@
 
 use super::Setup;
 use super::config::NormRegime;
-use crate::device::DeviceError;
 use crate::backend::Executor;
 use crate::backend::host::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Host, Recalibrated};
+use crate::device::DeviceError;
 use crate::network::State;
 use crate::records::AccuracyRecord;
 use crate::rng::{Purpose, Stream};
@@ -89,9 +89,8 @@ impl Evaluator {
         data_seed: u64,
         passed: &mut dyn FnMut(),
     ) -> Result<Vec<ChildEvaluation>, DeviceError> {
-        let recalibrated = (norm == NormRegime::Recalibrated)
-            .then(|| self.recalibrate(host, state, data_seed, passed))
-            .transpose()?;
+        let recalibrated =
+            (norm == NormRegime::Recalibrated).then(|| self.recalibrate(host, state, data_seed, passed)).transpose()?;
         let regime = match (&recalibrated, norm) {
             (Some(statistics), _) => EvaluationRegime::Recalibrated(statistics),
             (None, NormRegime::Batch) => EvaluationRegime::Batch,

@@ -1,7 +1,7 @@
 //! Which kernels run a stage.
 
-use crate::ops::cuda::{Geometry, StageLaunch, Storage};
 use crate::backend::LanePlan;
+use crate::ops::cuda::{Geometry, StageLaunch, Storage};
 use crate::ops::{Operation, convolution, depthwise, head, node, pool};
 use crate::plan::{Graph, Stage, StageKind, ValueId};
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};

@@ -173,7 +173,6 @@ impl LaneLayout {
     }
 }
 
-
 impl Sizes {
     /// Of all buffers.
     pub fn bytes(&self) -> usize {

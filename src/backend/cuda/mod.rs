@@ -14,8 +14,8 @@ mod tasks;
 pub mod update;
 mod wave;
 
-use super::executor::{Demand, Evaluation, Executor, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory};
 use super::LanePlan;
+use super::executor::{Demand, Evaluation, Executor, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory};
 use crate::device::{Device, DeviceError};
 use crate::network::{Bank, Network};
 use crate::ops::cuda::Storage;
@@ -86,16 +86,7 @@ impl Executor for Cuda {
     ) -> Result<Evaluation, DeviceError> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let given = statistics::given(plan, bank, regime);
-        let lane = Lane {
-            network,
-            plan,
-            batch,
-            bank,
-            gates: None,
-            training: false,
-            weight_gradients: false,
-            given,
-        };
+        let lane = Lane { network, plan, batch, bank, gates: None, training: false, weight_gradients: false, given };
         Ok(Wave::run(&mut memory, self.storage, vec![lane])?.evaluation())
     }
 }

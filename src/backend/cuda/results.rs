@@ -2,8 +2,8 @@
 
 use super::layout::{HeadPlaces, LaneLayout};
 use super::wave::{Lane, Wave};
-use crate::backend::executor::{Evaluation, HeadResult, TrainResult};
 use crate::backend::BatchStatistics;
+use crate::backend::executor::{Evaluation, HeadResult, TrainResult};
 use crate::tensor::padded_channels;
 use bytemuck::AnyBitPattern;
 
@@ -39,7 +39,9 @@ impl Wave<'_> {
         let measured = self.statistics(lane, layout);
         let statistics = match lane.given.is_empty() {
             true => measured,
-            false => measured.into_iter().zip(&lane.given).map(|(measured, given)| given.clone().or(measured)).collect(),
+            false => {
+                measured.into_iter().zip(&lane.given).map(|(measured, given)| given.clone().or(measured)).collect()
+            }
         };
         Evaluation { heads, statistics }
     }

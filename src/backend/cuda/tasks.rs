@@ -42,7 +42,9 @@ impl Tasks<'_> {
 
     fn slot(&self, slot: Option<Slot>) -> Pointer {
         slot.map_or(Pointer::NULL, |slot| {
-            self.memory.arena.pointer(self.layout.arena + slot.offset * self.lane.images * self.storage.bytes() as usize)
+            self.memory
+                .arena
+                .pointer(self.layout.arena + slot.offset * self.lane.images * self.storage.bytes() as usize)
         })
     }
 

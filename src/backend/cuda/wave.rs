@@ -160,10 +160,12 @@ fn upload_constants(
     let mut constants = vec![0; sizes.constants.bytes()];
     let mut gates = vec![1.0; sizes.gates];
     for (lane, layout) in lanes.iter().zip(layouts) {
-        for (value, places) in lane.plan.graph.values.iter().zip(&layout.norms).enumerate().filter_map(|(id, (value, places))| {
-            let statistics = lane.given.get(id)?.as_ref()?;
-            Some(((value, statistics), places.as_ref()?))
-        }) {
+        for (value, places) in
+            lane.plan.graph.values.iter().zip(&layout.norms).enumerate().filter_map(|(id, (value, places))| {
+                let statistics = lane.given.get(id)?.as_ref()?;
+                Some(((value, statistics), places.as_ref()?))
+            })
+        {
             let (value, statistics) = value;
             let rows = statistics::rows(lane.network, lane.bank, value, statistics);
             let bytes: &[u8] = bytemuck::cast_slice(&rows);

@@ -7,8 +7,8 @@ use super::executor::{
     Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
 };
 use super::{BatchStatistics, LanePlan};
-use crate::network::ParameterRef;
 use crate::device::DeviceError;
+use crate::network::ParameterRef;
 use crate::network::{Bank, Network};
 use crate::ops::head::reference as head;
 use crate::plan::ValueId;

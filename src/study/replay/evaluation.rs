@@ -3,9 +3,9 @@
 use super::child::held_child;
 use super::config::TraceConfig;
 use super::{Comparison, EvaluatedWeights, Part, ReplayError};
-use crate::device::DeviceError;
 use crate::backend::Executor;
 use crate::backend::host::{ChildEvaluation, Host};
+use crate::device::DeviceError;
 use crate::files::CsvFile;
 use crate::network::State;
 use crate::space::Child;

@@ -147,7 +147,10 @@ impl<'a> Replay<'a> {
         let model = &trainer.setup.model;
         let mut comparison = Comparison::new(Part::Gradients, "tensors", self.tolerance);
         for (child, expected) in &expected.children {
-            let (_, found) = trainer.host.gradients(model, &trainer.replicas[0].state, child, batch.view()).map_err(TrainError::from)?;
+            let (_, found) = trainer
+                .host
+                .gradients(model, &trainer.replicas[0].state, child, batch.view())
+                .map_err(TrainError::from)?;
             let suffix = format!(", child {}", model.network.space.format_child(child));
             let found = export_gradients(model, &found);
             add_tensors(&mut comparison, &model.network, found, expected.clone(), &suffix);
