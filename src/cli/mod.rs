@@ -10,6 +10,7 @@ mod devices;
 mod eval;
 mod interfere;
 mod metrics;
+mod plan;
 mod progress;
 mod replay;
 mod results;
@@ -49,6 +50,8 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Compare the ranking of children in a table with their truth in another.
     Metrics(metrics::MetricsArguments),
+    /// Show what a step would be on a GPU that need not be there: launches, memory, and the time of every kernel at least.
+    Plan(plan::PlanArguments),
     /// Search spaces.
     Space(space::SpaceArguments),
     /// Data sets.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Interfere(arguments) => interfere::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Metrics(arguments) => metrics::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Plan(arguments) => plan::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Space(arguments) => space::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Weights(arguments) => weights::run(arguments),

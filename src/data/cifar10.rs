@@ -32,9 +32,14 @@ fn normalization() -> Normalization {
     Normalization { mean: vec![0.49139968, 0.48215827, 0.44653124], std: vec![0.24703233, 0.24348505, 0.26158768] }
 }
 
+/// Of an image whose `block x block` pixels became one.
+pub(super) fn shape(block: usize) -> Result<Shape, DataError> {
+    shrunk_shape(NAME, SHAPE, block)
+}
+
 /// Loads a folder (or the `cifar-10-batches-bin` or the archive in it), the `.tar.gz` as downloaded, or one `.bin` file as training file.
 pub(super) fn load(path: &Path, block: usize) -> Result<Dataset, DataError> {
-    let shape = shrunk_shape(NAME, SHAPE, block)?;
+    let shape = shape(block)?;
     let archive = path.join(ARCHIVE);
     let is_unpacked = path.join(FOLDER).is_dir() || path.join(TRAINING_FILES[0]).is_file();
     let path = if archive.is_file() && !is_unpacked { &archive } else { path };

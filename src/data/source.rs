@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset, cifar10, digits, idx};
+use crate::tensor::Shape;
 
 /// `digits`, `cifar10:PATH` or `idx:FOLDER`; a string in configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,18 @@ impl Source {
             Self::Cifar10(path) => cifar10::load(path, block),
             Self::Idx(folder) => idx::load(folder, block),
         }
+    }
+
+    /// Shape of an image, and the number of classes. Files are read only where the format leaves them open.
+    ///
+    /// # Errors
+    /// As [`Source::load_shrunk`].
+    pub fn images(&self, block: usize) -> Result<(Shape, usize), DataError> {
+        if let Self::Cifar10(_) = self {
+            return Ok((cifar10::shape(block)?, cifar10::CLASS_NAMES.len()));
+        }
+        let set = self.load_shrunk(block)?;
+        Ok((Shape::new(set.height, set.width, set.channels), set.classes))
     }
 
     /// Names of the classes, where the format has them.

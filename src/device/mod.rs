@@ -7,7 +7,9 @@ mod driver;
 #[cfg(unix)]
 pub mod emulator;
 mod error;
+pub mod facts;
 mod fault;
+pub mod kernel_table;
 mod launch;
 pub mod modules;
 mod pointer;
@@ -72,6 +74,7 @@ impl Device {
     /// # Errors
     /// An unknown kernel, arguments or sizes that the device refuses, a [`Fault`] found by the emulator.
     pub fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+        tracing::trace!(kernel = launch.kernel, grid = ?launch.grid, "launch");
         self.driver.launch(launch, arguments)
     }
 

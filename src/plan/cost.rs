@@ -35,7 +35,7 @@ impl Graph {
     }
 
     /// Stored numbers of one image of a value.
-    fn elements(&self, value: usize) -> u64 {
+    pub fn elements(&self, value: usize) -> u64 {
         let shape = self.values[value].shape;
         let channels = match value {
             Self::IMAGE => shape.channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE),

@@ -1,7 +1,7 @@
 //! Memory and order of a graph on a device: *how* it runs.
 
 use super::Order;
-use super::graph::{Graph, StageId, ValueId};
+use super::graph::{Graph, Stage, StageId, ValueId};
 use crate::tensor::{Shape, padded_channels};
 
 /// Images of a fixed reduction chunk for a stage of this output: a constant of the problem, so that sums never depend on the
@@ -113,6 +113,12 @@ impl Schedule {
             }
         }
         schedule
+    }
+
+    /// Whether the backward pass of a stage adds its gradient of input number `term` to what is there.
+    pub fn accumulates(&self, id: StageId, stage: &Stage, term: usize) -> bool {
+        let input = stage.inputs[term];
+        self.first_writer[input] != Some(id) || stage.inputs[..term].contains(&input)
     }
 }
 

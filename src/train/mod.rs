@@ -22,5 +22,5 @@ pub use error::TrainError;
 pub use evaluator::Evaluator;
 pub use memory::{MemoryPlan, Workload};
 pub use run::{Observer, Run, RunSummary};
-pub use setup::{Setup, listed_batches};
+pub use setup::{Setup, build_model, listed_batches};
 pub use trainer::{Replica, StepResult, Trainer};

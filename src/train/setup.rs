@@ -61,24 +61,8 @@ impl Setup {
         if config.data.order == DataOrder::Shuffled && batch as usize > images {
             return Err(TrainError::Batch { batch, images });
         }
-        let classes = *config.network.classes.get_or_insert(dataset.classes);
-        if classes < dataset.classes {
-            return Err(TrainError::Classes { found: dataset.classes, classes });
-        }
         let order = batch_order(config.data.order, "data.batches", config.data.batches.as_deref())?;
-        let network = Network::build(
-            &space,
-            NetworkSize {
-                input: shape,
-                channels: config.network.channels(&space),
-                cells: config.network.cells(&space),
-                classes,
-            },
-        )?;
-        if config.data.batch == 1 && network.has_single_pixel_norm() {
-            return Err(TrainError::OneValue);
-        }
-        let model = Arc::new(model(network, &config)?);
+        let model = Arc::new(build_model(&mut config, &space, shape, dataset.classes)?);
         Ok(Self { config, dataset, table, split, model, order, alphas })
     }
 
@@ -133,7 +117,25 @@ impl Setup {
     }
 }
 
-/// The network with the copies that its policy and its children need.
+/// The network of a configuration over images of a shape, of `found` classes, with the copies that its policy and its children need. The
+/// number of classes is filled in.
+///
+/// # Errors
+/// Anything that the configuration says and that does not fit.
+pub fn build_model(config: &mut RunConfig, space: &Space, input: Shape, found: usize) -> Result<Model, TrainError> {
+    let classes = *config.network.classes.get_or_insert(found);
+    if classes < found {
+        return Err(TrainError::Classes { found, classes });
+    }
+    let (channels, cells) = (config.network.channels(space), config.network.cells(space));
+    let network = Network::build(space, NetworkSize { input, channels, cells, classes })?;
+    if config.data.batch == 1 && network.has_single_pixel_norm() {
+        return Err(TrainError::OneValue);
+    }
+    model(network, config)
+}
+
+/// With the copies that the policy and the children need.
 fn model(network: Network, config: &RunConfig) -> Result<Model, TrainError> {
     let sharing = config.network.sharing;
     if let Sharing::Prefix(shared) = sharing

@@ -6,13 +6,26 @@ use crate::ops::{Operation, convolution, depthwise, head, node, pool};
 use crate::plan::{Graph, Stage, StageKind, ValueId};
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
 
+/// What a kernel computes of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    Forward,
+    /// Gradients of its inputs.
+    Inputs,
+    /// Gradients of its weights and nothing else.
+    Weights,
+    /// Of a separable convolution: gradients of the pointwise weights and of the filtered maps.
+    Pointwise,
+    /// Then: gradients of its inputs and of the depthwise weights.
+    Depthwise,
+}
+
 /// A kernel of a stage's backward pass.
 pub struct Backward {
     /// Those of phase 1 wait for those of phase 0.
     pub phase: u8,
+    pub pass: Pass,
     pub launch: StageLaunch,
-    /// Whether it computes gradients of weights and nothing else.
-    pub only_weights: bool,
 }
 
 /// The kernels of a stage.
@@ -26,12 +39,12 @@ pub struct StageKernels {
     pub weight_parts: [u32; 2],
 }
 
-const fn of_inputs(phase: u8, launch: StageLaunch) -> Backward {
-    Backward { phase, launch, only_weights: false }
+const fn of_inputs(launch: StageLaunch) -> Backward {
+    Backward { phase: 0, pass: Pass::Inputs, launch }
 }
 
 const fn of_weights(launch: StageLaunch) -> Backward {
-    Backward { phase: 0, launch, only_weights: true }
+    Backward { phase: 0, pass: Pass::Weights, launch }
 }
 
 /// Stored channels of a stage's inputs.
@@ -60,7 +73,7 @@ impl StageKernels {
                 Self {
                     geometry,
                     forward: head::cuda::forward(&geometry, classes, storage),
-                    backward: vec![of_inputs(0, gradient), of_weights(weights)],
+                    backward: vec![of_inputs(gradient), of_weights(weights)],
                     gradient_parts: gradient.parts,
                     weight_parts: [weights.parts; 2],
                 }
@@ -72,7 +85,7 @@ impl StageKernels {
                 Self {
                     geometry,
                     forward: node::cuda::forward(&geometry, storage),
-                    backward: vec![of_inputs(0, gradient)],
+                    backward: vec![of_inputs(gradient)],
                     gradient_parts: gradient.parts,
                     weight_parts: [0; 2],
                 }
@@ -90,7 +103,7 @@ impl StageKernels {
                 if !from_image {
                     let input = convolution::cuda::input_gradient(&geometry, storage);
                     gradient_parts = input.parts;
-                    backward.push(of_inputs(0, input));
+                    backward.push(of_inputs(input));
                 }
                 let forward = convolution::cuda::forward(&geometry, storage);
                 Self { geometry, forward, backward, gradient_parts, weight_parts: [weights.parts; 2] }
@@ -101,7 +114,10 @@ impl StageKernels {
                 Self {
                     geometry,
                     forward: depthwise::cuda::forward(&geometry, storage),
-                    backward: vec![of_inputs(0, pointwise), of_inputs(1, depthwise)],
+                    backward: vec![
+                        Backward { phase: 0, pass: Pass::Pointwise, launch: pointwise },
+                        Backward { phase: 1, pass: Pass::Depthwise, launch: depthwise },
+                    ],
                     gradient_parts: depthwise.parts,
                     weight_parts: [depthwise.parts, pointwise.parts],
                 }
@@ -111,7 +127,7 @@ impl StageKernels {
                 Self {
                     geometry,
                     forward: pool::cuda::forward(&geometry, storage),
-                    backward: vec![of_inputs(0, gradient)],
+                    backward: vec![of_inputs(gradient)],
                     gradient_parts: gradient.parts,
                     weight_parts: [0; 2],
                 }

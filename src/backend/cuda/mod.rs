@@ -3,16 +3,21 @@
 //! A step uploads banks, mini-batches and one table of tasks for every launch, and downloads losses, statistics and rows. Tiles and chunks
 //! are functions of a stage's shape, so that no result depends on which lanes run together.
 
+mod kernel_cost;
 mod kernels;
+mod launches;
 mod layout;
 mod memory;
 mod places;
 mod program;
 mod results;
 mod statistics;
+mod step_plan;
 mod tasks;
 pub mod update;
 mod wave;
+
+pub use step_plan::{KernelRow, LAUNCH_SECONDS, PlannedLane, StepMemory, StepPlan};
 
 use super::LanePlan;
 use super::executor::{Demand, Evaluation, Executor, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory};

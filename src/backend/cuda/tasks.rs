@@ -101,10 +101,9 @@ impl Tasks<'_> {
                 }
                 let backward = self.lane.plan.levels().order.backward.get(id).copied().flatten();
                 if self.lane.training && backward.is_some() {
-                    let before = stage.inputs[..term].contains(&input);
                     let again = stage.inputs[term + 1..].contains(&input);
                     source.gradient = self.slot(schedule.gradients[input]);
-                    if schedule.first_writer[input] != Some(id) || before {
+                    if schedule.accumulates(id, stage, term) {
                         source.flags = SourceFlags::ACCUMULATE;
                     }
                     if let (Some(places), true, false) =

@@ -84,10 +84,7 @@ impl<'a> Wave<'a> {
             .collect();
         let mut program = Program::default();
         for tasks in &tasks {
-            program.forward(tasks);
-            if tasks.lane.training {
-                program.backward(tasks);
-            }
+            program.add(tasks);
         }
         drop(tasks);
         program.run(memory)?;

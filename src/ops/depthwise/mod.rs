@@ -14,6 +14,16 @@ use crate::simd::{Level, Scratch};
 use crate::tensor::Shape;
 use cpu::{WeightGradients, Weights};
 
+impl DepthwiseSeparable {
+    pub fn depthwise_flops(&self) -> u64 {
+        2 * (self.output.pixels() * self.window.taps() * self.input.channels) as u64
+    }
+
+    pub fn pointwise_flops(&self) -> u64 {
+        2 * (self.output.pixels() * self.input.channels * self.output.channels) as u64
+    }
+}
+
 impl Linear for DepthwiseSeparable {
     fn input(&self) -> Shape {
         self.input
@@ -24,8 +34,7 @@ impl Linear for DepthwiseSeparable {
     }
 
     fn flops(&self) -> u64 {
-        let multiply_adds = self.window.taps() * self.input.channels + self.input.channels * self.output.channels;
-        2 * (self.output.pixels() * multiply_adds) as u64
+        self.depthwise_flops() + self.pointwise_flops()
     }
 
     fn weight_count(&self) -> usize {
