@@ -174,8 +174,10 @@ def kernels(section):
     lines = open(record["log"], errors="replace").read().splitlines() if "log" in record else []
     start = next((at for at, line in enumerate(lines) if line.startswith('"ID"')), None)
     if start is None:
-        reason = next((line for line in lines if "ERR_NVGPUCTRPERM" in line), "ncu printed no table")
-        section.end("timed out" if record["timed_out"] else "failed", reason)
+        if forbidden := next((line for line in lines if "ERR_NVGPUCTRPERM" in line), None):
+            section.end("not run", forbidden)
+        else:
+            section.end("timed out" if record["timed_out"] else "failed", "ncu printed no table")
         return
     found = {}
     for row in csv.DictReader(lines[start:]):
