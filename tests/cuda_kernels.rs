@@ -1,9 +1,9 @@
-//! Kernels, run by the emulator, against the CPU's code: the same bits, under every schedule.
+//! Kernels against the CPU's code: the same bits, on the emulator under every schedule and, where asked for, on a GPU.
 #![cfg(unix)]
 
 mod common;
 
-use common::{model, noise, zhang64};
+use common::{gpu, model, noise, zhang64};
 use crosstalk::backend::cuda::update::chunks;
 use crosstalk::backend::host;
 use crosstalk::data::cuda::ResidentPixels;
@@ -18,8 +18,9 @@ use crosstalk::ops::sgd::{Sgd, Unsampled};
 
 use crosstalk::tensor::Shape;
 
-fn devices() -> impl Iterator<Item = Device> {
-    (0..3).map(|seed| Device::emulator(Schedule { seed, copies: Copies::Late }).expect("an emulator"))
+fn emulators() -> Vec<Device> {
+    let emulator = |seed| Device::emulator(Schedule { seed, copies: Copies::Late }).expect("an emulator");
+    (0..3).map(emulator).collect()
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -44,10 +45,10 @@ fn gradients(model: &Model, used: &[ParameterRef], seed: u64) -> (Vec<(Parameter
 }
 
 /// Four steps of two replicas on the device and, one after the other, on the CPU.
-fn updates_agree(sgd: Sgd) {
+fn updates_agree(devices: &[Device], sgd: Sgd) {
     let model = model(zhang64(Shape::new(8, 8, 3), 8, 1, 10), Sharing::All);
     let rate = |step: usize, replica: usize| 0.1 / (1 + step + replica) as f64;
-    for device in devices() {
+    for device in devices {
         let mut states: Vec<State<f32>> = (0..2).map(|seed| State::initial(&model, seed)).collect();
         let both = |bank: &dyn Fn(&State<f32>) -> Vec<f32>, states: &[State<f32>]| -> Vec<f32> {
             states.iter().flat_map(bank).collect()
@@ -77,7 +78,7 @@ fn updates_agree(sgd: Sgd) {
             banks.gradients.upload(&uploaded).expect("memory");
             let table = device.upload("chunks", &table).expect("memory");
             let settings = device.upload("settings", &settings).expect("memory");
-            update(&device, &banks, &table, &settings).unwrap_or_else(|error| panic!("{error}"));
+            update(device, &banks, &table, &settings).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(bits(&banks.weights.download().expect("values")), bits(&both(&weights, &states)), "step {step}");
             assert_eq!(bits(&banks.momenta.download().expect("values")), bits(&both(&momenta, &states)), "step {step}");
         }
@@ -87,13 +88,12 @@ fn updates_agree(sgd: Sgd) {
 const PLAIN: Sgd =
     Sgd { momentum: 0.9, weight_decay: 5e-4, nesterov: false, clip_norm: None, unsampled: Unsampled::Decay };
 
-#[test]
-fn the_update_of_two_replicas_has_the_bits_of_the_cpu() {
-    updates_agree(PLAIN);
-    updates_agree(Sgd { nesterov: true, ..PLAIN });
-    updates_agree(Sgd { clip_norm: Some(0.5), ..PLAIN });
-    updates_agree(Sgd { momentum: 0.0, weight_decay: 0.0, ..PLAIN });
-    updates_agree(Sgd { unsampled: Unsampled::Skip, ..PLAIN });
+fn check_updates(devices: &[Device]) {
+    updates_agree(devices, PLAIN);
+    updates_agree(devices, Sgd { nesterov: true, ..PLAIN });
+    updates_agree(devices, Sgd { clip_norm: Some(0.5), ..PLAIN });
+    updates_agree(devices, Sgd { momentum: 0.0, weight_decay: 0.0, ..PLAIN });
+    updates_agree(devices, Sgd { unsampled: Unsampled::Skip, ..PLAIN });
 }
 
 fn data_set(shape: Shape, count: usize) -> Dataset {
@@ -102,8 +102,7 @@ fn data_set(shape: Shape, count: usize) -> Dataset {
     Dataset::from_records("small", shape, 1, Records { images, labels: vec![0; count] }, None).expect("a data set")
 }
 
-#[test]
-fn gathered_pixels_have_the_bits_of_the_cpu() {
+fn check_gathered_pixels(devices: &[Device]) {
     let shapes = [Shape::new(8, 8, 1), Shape::new(5, 19, 3), Shape::new(17, 16, 4), Shape::new(3, 4, 6)];
     for (seed, shape) in (0..).zip(shapes) {
         let set = data_set(shape, 7);
@@ -116,9 +115,9 @@ fn gathered_pixels_have_the_bits_of_the_cpu() {
         for placements in [None, Some(placements.as_slice())] {
             let mut expected = vec![0.0f32; images.len() * image_length(shape)];
             gather(&set, &table, &images, placements, &mut expected);
-            for device in devices() {
+            for device in devices {
                 let out = device.allocate("mini-batch", expected.len()).expect("memory");
-                let resident = ResidentPixels::new(&device, &set, &table).expect("memory");
+                let resident = ResidentPixels::new(device, &set, &table).expect("memory");
                 resident.gather(&images, placements, &out).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(bits(&out.download().expect("values")), bits(&expected), "{shape}");
             }
@@ -127,10 +126,9 @@ fn gathered_pixels_have_the_bits_of_the_cpu() {
 }
 
 /// Parts of some lengths and counts, and the kernel's sums.
-#[test]
-fn parts_are_added_in_their_order() {
+fn check_parts(devices: &[Device]) {
     let shapes: [(usize, usize); 4] = [(1, 1), (300, 5), (17, 33), (8, 0)];
-    for device in devices() {
+    for device in devices {
         let parts: Vec<Vec<f32>> = (0..).zip(shapes).map(|(seed, (len, parts))| noise(seed, len * parts)).collect();
         let from: Vec<_> = parts.iter().map(|values| device.upload("parts", values).expect("memory")).collect();
         let to: Vec<_> = shapes.map(|(len, _)| device.allocate::<f32>("sums", len).expect("memory")).into();
@@ -155,9 +153,8 @@ fn parts_are_added_in_their_order() {
     }
 }
 
-#[test]
-fn parts_of_gates_are_added_in_f64() {
-    for device in devices() {
+fn check_parts_of_gates(devices: &[Device]) {
+    for device in devices {
         let parts: Vec<Vec<f32>> = (0..11).map(|entry| noise(entry, entry as usize * 13)).collect();
         let from: Vec<_> = parts.iter().map(|values| device.upload("parts", values).expect("memory")).collect();
         let to = device.allocate::<f64>("gradients", parts.len()).expect("memory");
@@ -177,4 +174,48 @@ fn parts_of_gates_are_added_in_f64() {
             assert!((found - expected).abs() <= 1e-12, "{found}, not {expected}");
         }
     }
+}
+
+#[test]
+fn the_update_of_two_replicas_has_the_bits_of_the_cpu() {
+    check_updates(&emulators());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_update_of_two_replicas_has_the_bits_of_the_cpu() {
+    check_updates(&[gpu()]);
+}
+
+#[test]
+fn gathered_pixels_have_the_bits_of_the_cpu() {
+    check_gathered_pixels(&emulators());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_gathered_pixels_have_the_bits_of_the_cpu() {
+    check_gathered_pixels(&[gpu()]);
+}
+
+#[test]
+fn parts_are_added_in_their_order() {
+    check_parts(&emulators());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_parts_are_added_in_their_order() {
+    check_parts(&[gpu()]);
+}
+
+#[test]
+fn parts_of_gates_are_added_in_f64() {
+    check_parts_of_gates(&emulators());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_parts_of_gates_are_added_in_f64() {
+    check_parts_of_gates(&[gpu()]);
 }

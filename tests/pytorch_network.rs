@@ -1,8 +1,9 @@
-//! Whole networks against PyTorch's numbers (`tests/pytorch/networks.py`), on every backend; CUDA's kernels run on the emulator.
+//! Whole networks against PyTorch's numbers (`tests/pytorch/networks.py`), on every backend; CUDA's kernels run on the emulator and, where asked for, on a GPU.
 
 mod common;
 
 use common::goldens::{Golden, assert_close, tensor};
+use common::gpu;
 use crosstalk::backend::cpu::Cpu;
 use crosstalk::backend::cuda::Cuda;
 use crosstalk::backend::host::{
@@ -472,4 +473,38 @@ fn evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone_on_the_refe
 #[test]
 fn evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone_on_the_cpu() {
     Level::available().into_iter().for_each(|level| check_merged_graphs(Cpu::new(level), "every:64"));
+}
+
+fn on_the_gpu() -> Cuda {
+    Cuda::new(gpu(), Storage::F32)
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_losses_and_gradients_are_those_of_pytorch() {
+    check_training(&on_the_gpu(), &F32);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_mixtures_and_their_architecture_parameters_are_those_of_pytorch() {
+    check_mixtures(on_the_gpu(), &F32);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_running_statistics_move_as_in_pytorch() {
+    check_running_statistics(on_the_gpu(), &F32);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_evaluations_are_those_of_pytorch() {
+    check_evaluation(on_the_gpu(), &F32);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone() {
+    check_merged_graphs(on_the_gpu(), "every:64");
 }

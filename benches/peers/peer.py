@@ -9,8 +9,8 @@ variant is `eager`, or a sum of choices:
 - `graph`: CUDA graphs, one for every child, or one for all where they share work.
 
 One JSON line a variant: images/s (median, minimum, maximum of the repeats), and beside them the floor that the machine's own matrix products allow
-(`gemm_gflops`, the same precision, one process): what a perfect program bound by arithmetic would reach. A data set is not read: one mini-batch
-of random images stays in memory. Images/s of evaluation are images times children.
+(`gemm_gflops`, the same precision, one process): what a perfect program bound by arithmetic would reach; `copy_gigabytes_per_second`, read and
+written, is for floors by traffic. A data set is not read: one mini-batch of random images stays in memory. Images/s of evaluation are images times children.
 
 With `--processes`, that many networks work side by side, and their images/s are added.
 Try `LD_PRELOAD=libtcmalloc_minimal.so.4` too. On shared machines run it in turns with the other program and quote ratios.
@@ -53,6 +53,7 @@ class Program:
             raise SystemExit("graph needs --device cuda")
         self.device, self.batch = arguments.device, arguments.batch
         self.bf16, self.graph = "bf16" in self.choices, "graph" in self.choices
+        self.children = self.children[: arguments.children]
 
         torch.manual_seed(0)
         self.model = self.network(arguments).to(self.device)
@@ -213,6 +214,20 @@ def gemm_gflops(device, dtype):
     return 2e-9 * size**3 / best
 
 
+def copy_gigabytes_per_second(device):
+    """The best of a few copies that no cache holds."""
+    numbers = 2**28 if device == "cuda" else 2**25
+    source, target = (torch.zeros(numbers, device=device) for _ in range(2))
+    best = float("inf")
+    for _ in range(8):
+        synchronize(device)
+        started = time.perf_counter()
+        target.copy_(source)
+        synchronize(device)
+        best = min(best, time.perf_counter() - started)
+    return 1e-9 * 2 * source.nbytes / best
+
+
 def measure(arguments, variant, wait_for_others):
     """The variant's figures, and its images/s of every repeat apart: those of several processes are added."""
     program = arguments.programs[arguments.work](arguments, variant)
@@ -234,6 +249,7 @@ def measure(arguments, variant, wait_for_others):
         "batch": arguments.batch,
         "children": len(program.children),
         "gemm_gflops": figure(gflops),
+        "copy_gigabytes_per_second": figure(copy_gigabytes_per_second(arguments.device)),
         "floor_images_per_second": figure(gflops / program.gflops_per_image),
     }
     return result, rates
@@ -281,6 +297,7 @@ def main(space, description, cells, training, evaluation):
     parser.add_argument("--cells", type=int, default=cells)
     parser.add_argument("--image-channels", type=int, default=3)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--children", type=int, help="the first so many (all); torch.compile takes a while for each")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="shortest repeat")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (its own choice)")

@@ -10,7 +10,7 @@ use crate::backend::Executor;
 use crate::backend::cpu::Cpu;
 use crate::data::{DataError, Source};
 use crate::simd::Level;
-use crate::train::config::RunConfig;
+use crate::train::config::{Precision, RunConfig};
 use crate::train::{MemoryPlan, Run, Setup, TrainError, Trainer, Workload, peak_bytes};
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -130,11 +130,13 @@ impl DeviceTask for Train {
         drop(bar);
         if summary.images > 0 {
             let seconds = summary.training_seconds;
+            let numbers = summary.cost.bytes / Precision::F32.bytes();
             println!(
-                "Trained {} images in {seconds:.1} s: {:.0} images/s, {:.1} GFLOP/s; evaluated in {:.1} s",
+                "Trained {} images in {seconds:.1} s: {:.0} images/s, {:.1} GFLOP/s, at least {:.2} GB/s; evaluated in {:.1} s",
                 summary.images,
                 summary.images as f64 / seconds,
-                summary.flops as f64 / seconds / 1e9,
+                summary.cost.flops as f64 / seconds / 1e9,
+                (numbers * run.trainer.setup.config.precision.bytes()) as f64 / seconds / 1e9,
                 summary.evaluation_seconds,
             );
         }

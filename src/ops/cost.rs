@@ -16,6 +16,14 @@ impl std::ops::Add for Cost {
     }
 }
 
+/// Of so many images.
+impl std::ops::Mul<u64> for Cost {
+    type Output = Self;
+    fn mul(self, images: u64) -> Self {
+        Self { flops: self.flops * images, bytes: self.bytes * images }
+    }
+}
+
 impl std::iter::Sum for Cost {
     fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
         costs.fold(Self::default(), |a, b| a + b)

@@ -6,6 +6,7 @@ use crate::backend::Executor;
 use crate::backend::host::{GateStep, Host, LaneLoss};
 use crate::data::BatchStream;
 use crate::network::State;
+use crate::ops::Cost;
 use crate::plan::{Choice, Gates};
 use crate::rng::{Purpose, Stream};
 use crate::search::Alphas;
@@ -24,7 +25,8 @@ pub struct AlphaStep {
     /// Of every replica, before the step.
     pub losses: Vec<LaneLoss>,
     pub images: u64,
-    pub flops: u64,
+    /// In f32, by the cost model.
+    pub cost: Cost,
 }
 
 impl AlphaSearch {
@@ -72,8 +74,8 @@ pub fn step_alphas<E: Executor>(
     for ((_, search), result) in replicas.iter_mut().zip(&results) {
         search.alphas.update(&result.gradients, &options.adam(), options.learning_rate);
     }
-    let images = batches.iter().map(|batch| batch.labels.len() as u64).sum();
+    let images: u64 = batches.iter().map(|batch| batch.labels.len() as u64).sum();
     let graph = &host.training_plan(&setup.model, Choice::Mixture).graph;
-    let flops = images * graph.gate_cost(size_of::<E::Real>() as u64).flops;
-    Ok(AlphaStep { losses: results.into_iter().map(|result| result.loss).collect(), images, flops })
+    let cost = graph.gate_cost(size_of::<f32>() as u64) * images;
+    Ok(AlphaStep { losses: results.into_iter().map(|result| result.loss).collect(), images, cost })
 }

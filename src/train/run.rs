@@ -7,6 +7,7 @@ use crate::backend::Executor;
 use crate::files::{
     FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
 };
+use crate::ops::Cost;
 use crate::records::{AccuracyRecord, AlphaRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,8 +50,8 @@ pub struct Run<E: Executor> {
 pub struct RunSummary {
     pub steps: u64,
     pub images: u64,
-    /// Of training, by the cost model.
-    pub flops: u64,
+    /// Of training in f32, by the cost model.
+    pub cost: Cost,
     /// Spent in training steps and in evaluations.
     pub training_seconds: f64,
     pub evaluation_seconds: f64,
@@ -245,7 +246,7 @@ impl<E: Executor> Run<E> {
         let (first, last) = (self.trainer.step, self.trainer.last_step());
         let checkpoint_every =
             self.trainer.setup.config.checkpoint.every_steps.unwrap_or_else(|| self.trainer.steps_per_epoch());
-        let (mut images, mut flops) = (0, 0);
+        let (mut images, mut cost) = (0, Cost::default());
         let [mut training, mut evaluation] = [Duration::ZERO; 2];
         loop {
             if self.evaluation_is_due() {
@@ -260,7 +261,7 @@ impl<E: Executor> Run<E> {
             let result = self.trainer.step()?;
             self.steps.append(&result.records)?;
             images += result.images;
-            flops += result.flops;
+            cost = cost + result.cost;
             training += began.elapsed();
             let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
             let step = self.trainer.step;
@@ -280,7 +281,7 @@ impl<E: Executor> Run<E> {
         let summary = RunSummary {
             steps: self.trainer.step,
             images,
-            flops,
+            cost,
             training_seconds: training.as_secs_f64(),
             evaluation_seconds: evaluation.as_secs_f64(),
             derived: self.trainer.derived(),

@@ -12,6 +12,7 @@ use crate::backend::Executor;
 use crate::backend::host::{Architecture, Host, ReplicaStep};
 use crate::data::BatchStream;
 use crate::network::State;
+use crate::ops::Cost;
 use crate::plan::Choice;
 use crate::records::StepRecord;
 use crate::search::{Alphas, derive};
@@ -77,8 +78,8 @@ pub struct StepResult {
     pub records: Vec<StepRecord>,
     /// Images of all lanes, those on which architecture parameters stepped included.
     pub images: u64,
-    /// FLOPs of the forward and backward passes, by the cost model.
-    pub flops: u64,
+    /// Of the forward and backward passes in f32, by the cost model.
+    pub cost: Cost,
 }
 
 impl<E: Executor> Trainer<E> {
@@ -264,12 +265,12 @@ impl<E: Executor> Trainer<E> {
         }
         let images: u64 = records.iter().map(|record| u64::from(record.images)).sum();
         let lanes = steps.iter().flat_map(|step| &step.lanes);
-        let flops = |choice: Choice| self.host.training_plan(&setup.model, choice).cost.flops;
-        let flops: u64 = lanes.map(|(trained, batch)| flops(trained.choice()) * batch.labels.len() as u64).sum();
+        let of_image = |choice: Choice| self.host.training_plan(&setup.model, choice).cost;
+        let cost: Cost = lanes.map(|(trained, batch)| of_image(trained.choice()) * batch.labels.len() as u64).sum();
         self.step += 1;
         self.mini_batches += self.mini_batches_per_step();
         self.last_rate = Some(rate);
-        Ok(StepResult { records, images: images + alpha_step.images, flops: flops + alpha_step.flops })
+        Ok(StepResult { records, images: images + alpha_step.images, cost: cost + alpha_step.cost })
     }
 
     /// Of a search: the child that each replica's architecture parameters make, as a genotype, or as the space writes it.

@@ -13,7 +13,7 @@ pub struct Golden<T> {
 }
 
 fn path(name: &str, extension: &str) -> PathBuf {
-    PathBuf::from(format!("{}/tests/goldens/{name}.{extension}", env!("CARGO_MANIFEST_DIR")))
+    super::root().join(format!("tests/goldens/{name}.{extension}"))
 }
 
 impl<T: DeserializeOwned> Golden<T> {

@@ -4,11 +4,24 @@
 pub mod command;
 pub mod goldens;
 
+use crosstalk::device::Device;
 use crosstalk::network::{Model, Network, NetworkSize, Sharing};
 use crosstalk::rng::{Purpose, Stream};
 use crosstalk::space::Space;
 use crosstalk::tensor::{Real, Shape};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// The first GPU; a test that needs one fails where there is none.
+pub fn gpu() -> Device {
+    static GPU: OnceLock<Device> = OnceLock::new();
+    GPU.get_or_init(|| Device::cuda(0).unwrap_or_else(|error| panic!("{error}"))).clone()
+}
+
+/// The folder with the tests' data: the repository, or a copy of what tests read where `scripts/gpu-bundle` put it.
+pub fn root() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()).into()
+}
 
 /// A zhang64 supernet of all 64 children.
 pub fn zhang64(input: Shape, channels: usize, cells: usize, classes: usize) -> Network {

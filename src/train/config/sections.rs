@@ -18,6 +18,17 @@ pub enum Precision {
     F64,
 }
 
+impl Precision {
+    /// Bytes of a stored number.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Bf16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
 /// `init`, `data` and `order` default to `base`.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -2,11 +2,10 @@
 //! output; the rest is the reference's, in f64.
 
 use super::device_stage::DeviceStage;
-use super::{Kernels, SCHEDULES, geometry};
+use super::{Kernels, On, geometry};
 use crate::case::{self, Case, Kind};
 use crate::found::Found;
 use crate::given::Given;
-use crosstalk::device::Device;
 use crosstalk::ops::cuda::{Geometry, Storage};
 use crosstalk::ops::{Operation, pool};
 use half::bf16;
@@ -17,13 +16,13 @@ const SUM: f64 = 1e-5;
 const HALF_UNIT: f64 = 1.0 / 256.0;
 
 /// Runs all stages of some kinds in bf16.
-pub fn check_pixels_in_bf16(kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
+pub fn check_pixels_in_bf16(on: On, kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
     let mut worst = 0.0_f64;
-    for case in case::table().iter().filter(|case| kinds.contains(&case.operation)) {
+    for case in case::table().iter().filter(|case| kinds.contains(&case.operation) && on.takes(case)) {
         let (given, geometry) = (Given::drawn(case), geometry(case));
         let kernels = kernels(case, &geometry, Storage::Bf16);
         for accumulate in [false, true] {
-            let device = Device::emulator(SCHEDULES[usize::from(accumulate)]).expect("an emulator");
+            let device = on.device(accumulate.into());
             let mut stage = DeviceStage::new(&device, Storage::Bf16, &given, &kernels, &geometry, accumulate);
             stage.run(&kernels);
             let mut found = Found::default();

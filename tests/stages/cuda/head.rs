@@ -3,13 +3,12 @@
 use super::bf16::{Sums, assert_rounded};
 use super::input::Input;
 use super::numbers::{allocate, download, upload};
-use super::{SCHEDULES, geometry};
+use super::{On, geometry};
 use crate::case::{self, Case, Kind};
 use crate::found::Found;
 use crate::given::Given;
 use crate::{CPU_TOLERANCE, compare, reference};
 use bytemuck::Zeroable;
-use crosstalk::device::emulator::Schedule;
 use crosstalk::device::{Argument, Buffer, Device, Launch, Pointer};
 use crosstalk::ops::cuda::reduction::{Parts, add_parts};
 use crosstalk::ops::cuda::{Geometry, Source, Stage, StageLaunch, Storage};
@@ -30,8 +29,7 @@ struct Classified<'a> {
     weight_gradients: Vec<Vec<f32>>,
 }
 
-fn classify<'a>(schedule: Schedule, storage: Storage, given: &Given<'a>, accumulate: bool) -> Classified<'a> {
-    let device = &Device::emulator(schedule).expect("an emulator");
+fn classify<'a>(device: &Device, storage: Storage, given: &Given<'a>, accumulate: bool) -> Classified<'a> {
     let (case, labels) = (given.case, given.labels());
     let (images, classes) = (case.batch, case.output().channels as u32);
     let geometry = Geometry::of_pixels(case.input(), images, case.stored_input().physical());
@@ -138,21 +136,20 @@ fn heads(cases: &[Case]) -> impl Iterator<Item = &Case> {
     cases.iter().filter(|case| case.operation == Kind::Head)
 }
 
-#[test]
-fn the_kernels_of_heads_agree_with_the_reference() {
+fn check_in_f32(on: On) {
     let mut worst = 0.0_f64;
     for case in heads(&case::table()) {
         let given = Given::drawn(case);
         for accumulate in [false, true] {
             let expected = reference::run(&given, accumulate).0;
-            let of_schedules = SCHEDULES.map(|schedule| {
+            let of_devices = [0, 1].map(|which| {
                 let mut found = Found::default();
-                classify(schedule, Storage::F32, &given, accumulate).record(&mut found);
+                classify(&on.device(which), Storage::F32, &given, accumulate).record(&mut found);
                 found.0
             });
-            let [found, again] = of_schedules;
+            let [found, again] = of_devices;
             let label = format!("{case}, accumulating {accumulate}");
-            assert_eq!(found, again, "{label}: bits under another schedule");
+            assert_eq!(found, again, "{label}: bits of another run");
             worst = worst.max(compare(&label, found, expected, CPU_TOLERANCE));
         }
     }
@@ -160,8 +157,7 @@ fn the_kernels_of_heads_agree_with_the_reference() {
 }
 
 /// Judged by the inputs as they are normalized in f32, and nothing is rounded but the gradients of the inputs.
-#[test]
-fn the_kernels_of_heads_in_bf16_are_right_to_their_last_places() {
+fn check_in_bf16(on: On) {
     let mut worst = [0.0_f64; 2];
     for case in heads(&case::table()) {
         let (given, Shape { channels, .. }) = (Given::drawn(case), case.input());
@@ -169,7 +165,7 @@ fn the_kernels_of_heads_in_bf16_are_right_to_their_last_places() {
         let [weights, bias]: [Vec<f64>; 2] = ["weight.0", "bias"].map(|name| given.vector(name));
         for accumulate in [false, true] {
             let label = format!("{case}, accumulating {accumulate}");
-            let head = classify(SCHEDULES[usize::from(accumulate)], Storage::Bf16, &given, accumulate);
+            let head = classify(&on.device(accumulate.into()), Storage::Bf16, &given, accumulate);
             let mut found = Found::default();
             head.record(&mut found);
             let normalized: Vec<Vec<f32>> = head.inputs.iter().map(Input::normalized).collect();
@@ -213,8 +209,7 @@ fn the_kernels_of_heads_in_bf16_are_right_to_their_last_places() {
     println!("bf16: largest error {:.3} of what is allowed, of f32 sums {:.1e}", worst[0], worst[1]);
 }
 
-#[test]
-fn the_first_class_with_the_largest_logit_is_predicted_and_a_logit_that_is_no_number_spreads() {
+fn check_predictions(on: On) {
     let table = case::table();
     let case = heads(&table).find(|case| case.name == "head_8_channels").expect("a case");
     assert_eq!(geometry(case).from.images as usize, case.batch);
@@ -228,9 +223,42 @@ fn the_first_class_with_the_largest_logit_is_predicted_and_a_logit_that_is_no_nu
             let tensor = given.tensors.get_mut(name).expect("a parameter");
             tensor.values = crosstalk::tensors::Values::F32(values);
         }
-        let head = classify(SCHEDULES[0], Storage::F32, &given, false);
+        let head = classify(&on.device(0), Storage::F32, &given, false);
         assert_eq!(head.predictions, vec![prediction; case.batch]);
         assert!(head.losses.iter().all(|loss| loss.is_finite() == finite));
         assert!(head.weight_gradients[1].iter().all(|gradient| gradient.is_finite() == finite));
     }
+}
+
+#[test]
+fn the_kernels_of_heads_agree_with_the_reference() {
+    check_in_f32(On::Emulator);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_heads_agree_with_the_reference() {
+    check_in_f32(On::Gpu);
+}
+
+#[test]
+fn the_kernels_of_heads_in_bf16_are_right_to_their_last_places() {
+    check_in_bf16(On::Emulator);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_heads_in_bf16_are_right_to_their_last_places() {
+    check_in_bf16(On::Gpu);
+}
+
+#[test]
+fn the_first_class_with_the_largest_logit_is_predicted_and_a_logit_that_is_no_number_spreads() {
+    check_predictions(On::Emulator);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_first_class_with_the_largest_logit_is_predicted_and_a_logit_that_is_no_number_spreads() {
+    check_predictions(On::Gpu);
 }

@@ -1,4 +1,4 @@
-//! Stages on the CUDA kernels, which the emulator runs. A family of kernels has a file with its launches and its tests.
+//! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. A family of kernels has a file with its launches and its tests.
 
 mod bf16;
 mod convolution;
@@ -15,6 +15,7 @@ mod rows;
 mod separable;
 
 use crate::case::{self, Case, Kind};
+use crate::common::gpu;
 use crate::found::Found;
 use crate::given::Given;
 use crate::{CPU_TOLERANCE, Tensors, compare, reference};
@@ -34,10 +35,37 @@ pub struct Kernels {
     pub weight_parts: Vec<u32>,
 }
 
-/// Stages of more multiply-adds take seconds under the emulator's checks, and are left out.
+/// Stages of more multiply-adds take seconds under the emulator's checks, and are left to GPUs.
 const MULTIPLY_ADDS: usize = 3_000_000;
 /// Stages of so many run under several schedules.
 const FEW_MULTIPLY_ADDS: usize = 500_000;
+
+/// Where kernels run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Emulator,
+    /// The first GPU.
+    Gpu,
+}
+
+impl On {
+    /// The first or second device: emulators of different schedules, or the same GPU.
+    pub fn device(self, which: usize) -> Device {
+        match self {
+            Self::Emulator => Device::emulator(SCHEDULES[which]).expect("an emulator"),
+            Self::Gpu => gpu(),
+        }
+    }
+
+    pub fn takes(self, case: &Case) -> bool {
+        self == Self::Gpu || multiply_adds(case) <= MULTIPLY_ADDS
+    }
+
+    /// Whether a case runs on both devices.
+    fn repeats(self, case: &Case) -> bool {
+        self == Self::Gpu || multiply_adds(case) <= FEW_MULTIPLY_ADDS
+    }
+}
 
 const SCHEDULES: [Schedule; 2] =
     [Schedule { seed: 0, copies: Copies::Late }, Schedule { seed: 1, copies: Copies::Early }];
@@ -55,30 +83,29 @@ fn multiply_adds(case: &Case) -> usize {
     case.batch * case.output().pixels() * weights
 }
 
-fn run(schedule: Schedule, storage: Storage, given: &Given, kernels: &Kernels, accumulate: bool) -> Found {
-    let device = Device::emulator(schedule).expect("an emulator");
-    let mut stage = DeviceStage::new(&device, storage, given, kernels, &geometry(given.case), accumulate);
+fn run(device: &Device, storage: Storage, given: &Given, kernels: &Kernels, accumulate: bool) -> Found {
+    let mut stage = DeviceStage::new(device, storage, given, kernels, &geometry(given.case), accumulate);
     stage.run(kernels);
     let mut found = Found::default();
     stage.record(&mut found);
     found
 }
 
-/// Runs all stages of some kinds in f32, and the small ones twice.
-fn check_against_the_reference(kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
+/// Runs all stages of some kinds in f32, on the emulator the small ones twice, on a GPU all.
+fn check_against_the_reference(on: On, kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
     let mut worst = 0.0_f64;
     let cases = case::table();
-    let cases = cases.iter().filter(|case| kinds.contains(&case.operation) && multiply_adds(case) <= MULTIPLY_ADDS);
+    let cases = cases.iter().filter(|case| kinds.contains(&case.operation) && on.takes(case));
     for case in cases {
         let given = Given::drawn(case);
         let kernels = kernels(case, &geometry(case), Storage::F32);
         for accumulate in [false, true] {
             let expected = reference::run(&given, accumulate).0;
-            let found: Tensors = run(SCHEDULES[0], Storage::F32, &given, &kernels, accumulate).0;
+            let found: Tensors = run(&on.device(0), Storage::F32, &given, &kernels, accumulate).0;
             let label = format!("{case}, accumulating {accumulate}");
-            if multiply_adds(case) <= FEW_MULTIPLY_ADDS {
-                let again = run(SCHEDULES[1], Storage::F32, &given, &kernels, accumulate).0;
-                assert_eq!(found, again, "{label}: bits under another schedule");
+            if on.repeats(case) {
+                let again = run(&on.device(1), Storage::F32, &given, &kernels, accumulate).0;
+                assert_eq!(found, again, "{label}: bits of another run");
             }
             worst = worst.max(compare(&label, found, expected, CPU_TOLERANCE));
         }

@@ -2,7 +2,7 @@
 
 use super::bf16::check_pixels_in_bf16;
 use super::plain::Plain;
-use super::{Kernels, check_against_the_reference};
+use super::{Kernels, On, check_against_the_reference};
 use crate::case::{Case, Kind};
 use crosstalk::ops::cuda::{Geometry, Storage};
 use crosstalk::ops::node::cuda::{forward, gradient};
@@ -21,29 +21,40 @@ fn kernels(_: &Case, geometry: &Geometry, storage: Storage) -> Kernels {
 
 #[test]
 fn the_kernels_of_nodes_agree_with_the_reference() {
-    check_against_the_reference(&[Kind::Node], kernels);
+    check_against_the_reference(On::Emulator, &[Kind::Node], kernels);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_nodes_agree_with_the_reference() {
+    check_against_the_reference(On::Gpu, &[Kind::Node], kernels);
 }
 
 #[test]
 fn the_kernels_of_nodes_in_bf16_are_right_to_their_last_places() {
-    check_pixels_in_bf16(&[Kind::Node], kernels);
+    check_pixels_in_bf16(On::Emulator, &[Kind::Node], kernels);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_nodes_in_bf16_are_right_to_their_last_places() {
+    check_pixels_in_bf16(On::Gpu, &[Kind::Node], kernels);
 }
 
 /// Output and gradients of small whole numbers.
-fn run(values: &[Vec<f32>], terms: &[(usize, f32)], dnode: &[f32]) -> (Vec<f32>, Vec<Vec<f32>>) {
+fn run(on: On, values: &[Vec<f32>], terms: &[(usize, f32)], dnode: &[f32]) -> (Vec<f32>, Vec<Vec<f32>>) {
     let geometry = Geometry::of_pixels(Shape::new(5, 3, 24), 2, 24);
     let launches = [forward(&geometry, Storage::F32), gradient(&geometry, Storage::F32)];
-    Plain { geometry, launches, kind: 0, values, terms, output_gradient: dnode }.run()
+    Plain { geometry, launches, kind: 0, values, terms, output_gradient: dnode }.run(on)
 }
 
 fn whole_numbers(factor: usize) -> Vec<f32> {
     (0..2 * 5 * 3 * 24).map(|i| (i * factor % 17) as f32).collect()
 }
 
-#[test]
-fn a_value_that_is_a_term_twice_gets_both_gradients() {
+fn check_a_value_twice(on: On) {
     let (values, dnode) = ([whole_numbers(3), whole_numbers(5)], whole_numbers(7));
-    let (output, gradients) = run(&values, &[(0, 0.5), (1, 2.0), (0, 0.25)], &dnode);
+    let (output, gradients) = run(on, &values, &[(0, 0.5), (1, 2.0), (0, 0.25)], &dnode);
     let expected: Vec<f32> = values[0].iter().zip(&values[1]).map(|(a, b)| 0.75 * a + 2.0 * b).collect();
     assert_eq!(output, expected);
     for (gradient, gate) in gradients.iter().zip([0.75, 2.0]) {
@@ -51,8 +62,29 @@ fn a_value_that_is_a_term_twice_gets_both_gradients() {
     }
 }
 
+fn check_no_terms(on: On) {
+    let (output, _) = run(on, &[], &[], &whole_numbers(7));
+    assert_eq!(output, vec![0.0; output.len()]);
+}
+
+#[test]
+fn a_value_that_is_a_term_twice_gets_both_gradients() {
+    check_a_value_twice(On::Emulator);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_a_value_that_is_a_term_twice_gets_both_gradients() {
+    check_a_value_twice(On::Gpu);
+}
+
 #[test]
 fn a_node_without_terms_is_zero() {
-    let (output, _) = run(&[], &[], &whole_numbers(7));
-    assert_eq!(output, vec![0.0; output.len()]);
+    check_no_terms(On::Emulator);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_a_node_without_terms_is_zero() {
+    check_no_terms(On::Gpu);
 }

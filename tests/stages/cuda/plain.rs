@@ -1,9 +1,9 @@
 //! Stages of values that are read as they are stored, in f32: what the table of cases does not say.
 
-use super::SCHEDULES;
+use super::On;
 use super::numbers::{allocate, download, upload};
 use bytemuck::Zeroable;
-use crosstalk::device::{Argument, Buffer, Device, Launch, Pointer};
+use crosstalk::device::{Argument, Buffer, Launch, Pointer};
 use crosstalk::ops::cuda::{Geometry, Source, SourceFlags, Stage, StageLaunch};
 
 pub struct Plain<'a> {
@@ -18,8 +18,8 @@ pub struct Plain<'a> {
 
 impl Plain<'_> {
     /// Output and gradients of the values.
-    pub fn run(&self) -> (Vec<f32>, Vec<Vec<f32>>) {
-        let device = Device::emulator(SCHEDULES[0]).expect("an emulator");
+    pub fn run(&self, on: On) -> (Vec<f32>, Vec<Vec<f32>>) {
+        let device = on.device(0);
         let values: Vec<Buffer<f32>> = self.values.iter().map(|v| upload(&device, "values", v)).collect();
         let gradients: Vec<Buffer<f32>> = values.iter().map(|v| allocate(&device, "gradient", v.len())).collect();
         let gates: Vec<f32> = self.terms.iter().map(|(_, gate)| *gate).collect();

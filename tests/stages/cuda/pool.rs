@@ -2,7 +2,7 @@
 
 use super::bf16::check_pixels_in_bf16;
 use super::plain::Plain;
-use super::{Kernels, check_against_the_reference};
+use super::{Kernels, On, check_against_the_reference};
 use crate::case::{Case, Kind};
 use crosstalk::ops::cuda::{Geometry, Storage};
 use crosstalk::ops::input::{Input, OutputGradient, Segment, SegmentGradient};
@@ -23,12 +23,24 @@ fn kernels(_: &Case, geometry: &Geometry, storage: Storage) -> Kernels {
 
 #[test]
 fn the_kernels_of_pools_agree_with_the_reference() {
-    check_against_the_reference(&[Kind::MaxPool, Kind::AveragePool], kernels);
+    check_against_the_reference(On::Emulator, &[Kind::MaxPool, Kind::AveragePool], kernels);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_pools_agree_with_the_reference() {
+    check_against_the_reference(On::Gpu, &[Kind::MaxPool, Kind::AveragePool], kernels);
 }
 
 #[test]
 fn the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
-    check_pixels_in_bf16(&[Kind::MaxPool, Kind::AveragePool], kernels);
+    check_pixels_in_bf16(On::Emulator, &[Kind::MaxPool, Kind::AveragePool], kernels);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
+    check_pixels_in_bf16(On::Gpu, &[Kind::MaxPool, Kind::AveragePool], kernels);
 }
 
 /// NaN, which is not equal to itself, as something that is.
@@ -36,8 +48,7 @@ fn comparable(values: &[f32]) -> Vec<Option<u32>> {
     values.iter().map(|value| (!value.is_nan()).then_some(value.to_bits())).collect()
 }
 
-#[test]
-fn ties_and_values_that_are_no_numbers_are_pooled_as_on_the_cpu() {
+fn check_ties(on: On) {
     let images = 2;
     for (kind, kernel, stride) in
         [(PoolKind::Max, 3, 1), (PoolKind::Max, 3, 2), (PoolKind::Max, 5, 3), (PoolKind::Average, 3, 2)]
@@ -61,8 +72,19 @@ fn ties_and_values_that_are_no_numbers_are_pooled_as_on_the_cpu() {
         let launches = [cuda::forward(&geometry, Storage::F32), cuda::gradient(&geometry, Storage::F32)];
         let (values, terms) = (&[values], &[(0, 1.0)]);
         let plain = Plain { geometry, launches, kind: cuda::kind(kind), values, terms, output_gradient: &dz };
-        let (found, found_gradients) = plain.run();
+        let (found, found_gradients) = plain.run(on);
         assert_eq!(comparable(&found), comparable(&output), "{op:?}");
         assert_eq!(comparable(&found_gradients[0]), comparable(&gradient), "{op:?}");
     }
+}
+
+#[test]
+fn ties_and_values_that_are_no_numbers_are_pooled_as_on_the_cpu() {
+    check_ties(On::Emulator);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_ties_and_values_that_are_no_numbers_are_pooled_as_on_the_cpu() {
+    check_ties(On::Gpu);
 }

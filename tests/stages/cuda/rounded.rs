@@ -2,11 +2,10 @@
 //! products are rounded as the kernels round them, from the same f32 formulas; the products themselves are the reference's, in f64.
 
 use super::device_stage::DeviceStage;
-use super::{Kernels, MULTIPLY_ADDS, SCHEDULES, geometry, multiply_adds};
+use super::{Kernels, On, geometry};
 use crate::case::{self, Case, Kind};
 use crate::found::Found;
 use crate::given::Given;
-use crosstalk::device::Device;
 use crosstalk::ops::cuda::{Geometry, Storage};
 use crosstalk::ops::{Convolution, DepthwiseSeparable, Operation, Window, convolution, depthwise, factorized_reduce};
 use crosstalk::tensor::Shape;
@@ -18,15 +17,15 @@ const SUM: f64 = 1e-5;
 const HALF_UNIT: f64 = 1.0 / 256.0;
 
 /// Runs all stages of some kinds in bf16.
-pub fn check_in_bf16(kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
+pub fn check_in_bf16(on: On, kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
     let mut worst = 0.0_f64;
     let cases = case::table();
-    let cases = cases.iter().filter(|case| kinds.contains(&case.operation) && multiply_adds(case) <= MULTIPLY_ADDS);
+    let cases = cases.iter().filter(|case| kinds.contains(&case.operation) && on.takes(case));
     for case in cases {
         let (given, geometry) = (Given::drawn(case), geometry(case));
         let kernels = kernels(case, &geometry, Storage::Bf16);
         for accumulate in [false, true] {
-            let device = Device::emulator(SCHEDULES[usize::from(accumulate)]).expect("an emulator");
+            let device = on.device(accumulate.into());
             let mut stage = DeviceStage::new(&device, Storage::Bf16, &given, &kernels, &geometry, accumulate);
             stage.run(&kernels);
             let mut found = Found::default();

@@ -1,7 +1,7 @@
 //! Depthwise-separable convolutions.
 
 use super::rounded::check_in_bf16;
-use super::{Kernels, check_against_the_reference};
+use super::{Kernels, On, check_against_the_reference};
 use crate::case::{Case, Kind};
 use crosstalk::ops::cuda::{Geometry, Storage};
 use crosstalk::ops::depthwise::cuda::{depthwise_gradient, forward, pointwise_gradient};
@@ -18,10 +18,22 @@ fn kernels(_: &Case, geometry: &Geometry, storage: Storage) -> Kernels {
 
 #[test]
 fn the_kernels_of_separable_convolutions_agree_with_the_reference() {
-    check_against_the_reference(&[Kind::DepthwiseSeparable], kernels);
+    check_against_the_reference(On::Emulator, &[Kind::DepthwiseSeparable], kernels);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_separable_convolutions_agree_with_the_reference() {
+    check_against_the_reference(On::Gpu, &[Kind::DepthwiseSeparable], kernels);
 }
 
 #[test]
 fn the_kernels_of_separable_convolutions_in_bf16_are_right_to_their_last_places() {
-    check_in_bf16(&[Kind::DepthwiseSeparable], kernels);
+    check_in_bf16(On::Emulator, &[Kind::DepthwiseSeparable], kernels);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_the_kernels_of_separable_convolutions_in_bf16_are_right_to_their_last_places() {
+    check_in_bf16(On::Gpu, &[Kind::DepthwiseSeparable], kernels);
 }
