@@ -105,7 +105,7 @@ fn arguments_that_cannot_be_parsed_are_told_in_one_sentence() {
         ("train", ["the following required arguments were not provided:", "<CONFIG>"]),
         ("eval", ["the following required arguments were not provided:", "<RUN>"]),
         ("train quick --steps many", ["invalid value 'many' for '--steps <STEPS>'", "invalid digit"]),
-        ("train quick --device gpu", ["invalid value 'gpu' for '--device <DEVICE>'", "reference]"]),
+        ("train quick --device gpu", ["invalid value 'gpu' for '--device <DEVICE>'", "cuda:N or emulator"]),
         ("train quick --data nothing", ["unknown data source `nothing`", "`cifar10:PATH`"]),
         ("train --resume run --steps 3", ["'--resume <RUN>' cannot be used with", "'--steps <STEPS>'"]),
         ("interfer run", ["unrecognized subcommand 'interfer'", "'interfere'"]),
