@@ -18,7 +18,7 @@ fn printed(command: &mut Command) -> String {
 #[test]
 fn devices_are_listed_with_what_is_missing() {
     let text = printed(&mut devices());
-    for part in ["CPU: ", "portable", "GPU: ", "Kernels for GPUs: ", "Emulator of kernels: sgd_update"] {
+    for part in ["CPU: ", "portable", "GPU: ", "Kernels for GPUs: ", "Emulator of kernels: ", "sgd_update"] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
     let built = if modules::embedded() { "compiled by nvcc release" } else { "run scripts/cuda-toolchain" };

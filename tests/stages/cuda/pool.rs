@@ -48,6 +48,20 @@ fn comparable(values: &[f32]) -> Vec<Option<u32>> {
     values.iter().map(|value| (!value.is_nan()).then_some(value.to_bits())).collect()
 }
 
+/// The largest taps have the CPU's bits. Of means, which the CPU multiplies by the rounded reciprocal of the number of taps, NaN stands where it
+/// does there, and the others differ by roundings.
+fn assert_pooled_alike(kind: PoolKind, found: &[f32], expected: &[f32], op: &Pool) {
+    if kind == PoolKind::Max {
+        assert_eq!(comparable(found), comparable(expected), "{op:?}");
+        return;
+    }
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        let close = (found - expected).abs() <= 1e-6 * expected.abs();
+        assert!(close || found.is_nan() && expected.is_nan(), "{op:?}: {found}, on the CPU {expected}");
+    }
+}
+
 fn check_ties(on: On) {
     let images = 2;
     for (kind, kernel, stride) in
@@ -73,8 +87,9 @@ fn check_ties(on: On) {
         let (values, terms) = (&[values], &[(0, 1.0)]);
         let plain = Plain { geometry, launches, kind: cuda::kind(kind), values, terms, output_gradient: &dz };
         let (found, found_gradients) = plain.run(on);
-        assert_eq!(comparable(&found), comparable(&output), "{op:?}");
-        assert_eq!(comparable(&found_gradients[0]), comparable(&gradient), "{op:?}");
+        for (found, expected) in [(&found, &output), (&found_gradients[0], &gradient)] {
+            assert_pooled_alike(kind, found, expected, &op);
+        }
     }
 }
 
