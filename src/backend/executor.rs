@@ -81,6 +81,14 @@ pub struct HeadResult {
     pub predictions: Vec<u8>,
 }
 
+impl HeadResult {
+    /// From the cross-entropy and the predicted class of every image.
+    pub fn new(losses: impl Iterator<Item = f64>, predictions: Vec<u8>, labels: &[u8]) -> Self {
+        let correct = predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count() as u32;
+        Self { loss_sum: losses.sum(), correct, predictions }
+    }
+}
+
 /// What an evaluation leaves behind.
 pub struct Evaluation {
     /// In the order of the graph's heads.

@@ -5,6 +5,7 @@ pub mod cuda;
 mod executor;
 pub mod host;
 mod lane;
+mod normalization;
 pub mod reference;
 mod unsampled;
 

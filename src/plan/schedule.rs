@@ -115,6 +115,12 @@ impl Schedule {
         schedule
     }
 
+    /// Whether the backward pass of a stage is the last to add to the gradient of its input number `term`.
+    pub fn finishes(&self, id: StageId, stage: &Stage, term: usize) -> bool {
+        let input = stage.inputs[term];
+        self.last_writer[input] == Some(id) && !stage.inputs[term + 1..].contains(&input)
+    }
+
     /// Whether the backward pass of a stage adds its gradient of input number `term` to what is there.
     pub fn accumulates(&self, id: StageId, stage: &Stage, term: usize) -> bool {
         let input = stage.inputs[term];

@@ -165,7 +165,7 @@ impl LaneRun<'_> {
                 .map(|(index, (dz, [dz_sum, dz_xhat]))| {
                     let norm = sources[index].norm().filter(|_| last[index]);
                     let sums =
-                        norm.map(|norm| GradientSums { mean: &norm.mean, rstd: &norm.rstd, dz: dz_sum, dz_xhat });
+                        norm.map(|norm| GradientSums { mean: norm.mean(), rstd: norm.rstd(), dz: dz_sum, dz_xhat });
                     SegmentGradient { dz, accumulate: accumulate[index], sums }
                 })
                 .collect();

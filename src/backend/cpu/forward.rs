@@ -4,6 +4,7 @@ use super::arena::disjoint;
 use super::inputs::{Source, chunks};
 use super::{HeadState, LaneRun, with_scratch};
 use crate::backend::executor::Regime;
+use crate::backend::normalization::given_statistics;
 use crate::network::ParameterRef;
 use crate::ops::head::cpu::Outputs;
 use crate::ops::input::{Input, Moments, Segment};
@@ -55,7 +56,7 @@ impl LaneRun<'_> {
     fn stage_forward(&mut self, stage: &Stage, output: ValueId, regime: Regime) {
         let graph = &self.plan.graph;
         let value = &graph.values[output];
-        let given = value.norm.and_then(|norm| self.given_statistics(output, &norm, regime));
+        let given = given_statistics(self.bank, output, value, regime);
         let wants_moments = value.norm.is_some() && given.is_none();
         let channels = padded_channels(value.shape.channels);
         let (chunk, image_len) = (chunk_images(value.shape), value.shape.pixels() * channels);

@@ -156,11 +156,7 @@ impl Executor for Cpu {
 impl HeadState {
     fn result(&self, labels: &[u8]) -> HeadResult {
         let predictions: Vec<u8> = self.predictions.iter().map(|class| *class as u8).collect();
-        HeadResult {
-            loss_sum: self.losses.iter().copied().map(f64::from).sum(),
-            correct: predictions.iter().zip(labels).filter(|(p, l)| p == l).count() as u32,
-            predictions,
-        }
+        HeadResult::new(self.losses.iter().copied().map(f64::from), predictions, labels)
     }
 }
 

@@ -156,9 +156,8 @@ impl Traffic<'_> {
 
     /// Whether a stage leaves the sums of the gradient of input number `term`.
     fn leaves_sums(&self, term: usize) -> bool {
-        let input = self.stage.inputs[term];
-        let is_last = self.lane.plan.levels().schedule.last_writer[input] == Some(self.id);
-        is_last && self.graph().values[input].norm.is_some() && !self.stage.inputs[term + 1..].contains(&input)
+        let is_normalized = self.graph().values[self.stage.inputs[term]].norm.is_some();
+        is_normalized && self.lane.plan.levels().schedule.finishes(self.id, self.stage, term)
     }
 
     /// The gradients of the inputs, and what they are added to.

@@ -11,7 +11,6 @@ mod memory;
 mod places;
 mod program;
 mod results;
-mod statistics;
 mod step_plan;
 mod tasks;
 pub mod update;
@@ -21,6 +20,7 @@ pub use step_plan::{KernelRow, LAUNCH_SECONDS, PlannedLane, StepMemory, StepPlan
 
 use super::LanePlan;
 use super::executor::{Demand, Evaluation, Executor, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory};
+use super::normalization::given_statistics;
 use crate::device::{Device, DeviceError};
 use crate::network::{Bank, Network};
 use crate::ops::cuda::Storage;
@@ -60,7 +60,7 @@ impl Executor for Cuda {
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
         let bytes = |plan: &LanePlan, images: usize, training: bool, lanes: usize| {
             let mut sizes = Sizes::default();
-            let shape = LaneShape { plan, images, training, weight_gradients: training, gated: false, given: &[] };
+            let shape = LaneShape { plan, images, training, weight_gradients: training, gated: training, given: &[] };
             LaneLayout::new(&shape, self.storage, &mut sizes);
             sizes.bytes().saturating_mul(lanes)
         };
@@ -90,7 +90,8 @@ impl Executor for Cuda {
         regime: Regime<'_>,
     ) -> Result<Evaluation, DeviceError> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let given = statistics::given(plan, bank, regime);
+        let values = plan.graph.values.iter().enumerate();
+        let given = values.map(|(id, value)| given_statistics(bank, id, value, regime)).collect();
         let lane = Lane { network, plan, batch, bank, gates: None, training: false, weight_gradients: false, given };
         Ok(Wave::run(&mut memory, self.storage, vec![lane])?.evaluation())
     }

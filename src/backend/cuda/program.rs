@@ -33,10 +33,11 @@ impl Program {
     pub fn add(&mut self, tasks: &Tasks<'_>) {
         let graph = &tasks.lane.plan.graph;
         self.sources.extend((0..graph.stages.len()).flat_map(|id| tasks.sources(id)));
+        let stages: Vec<Stage> = (0..graph.stages.len()).map(|id| tasks.stage(id)).collect();
         for LaunchTask { key, stage, .. } in launch_tasks(&tasks.lane, &tasks.layout.kernels) {
             match graph.heads.iter().position(|head| *head == stage) {
-                Some(index) => self.heads.entry(key).or_default().push(tasks.head(index)),
-                None => self.stages.entry(key).or_default().push(tasks.stage(stage)),
+                Some(index) => self.heads.entry(key).or_default().push(tasks.head(index, stages[stage])),
+                None => self.stages.entry(key).or_default().push(stages[stage]),
             }
         }
         for (stage, _) in with_backward(&tasks.lane) {

@@ -54,12 +54,8 @@ impl Wave<'_> {
     fn head(&self, lane: &Lane<'_>, places: &HeadPlaces) -> HeadResult {
         let losses: Vec<f32> = self.read(places.losses, lane.images());
         let predictions: Vec<u32> = self.read(places.predictions, lane.images());
-        let predictions: Vec<u8> = predictions.into_iter().map(|class| class as u8).collect();
-        HeadResult {
-            loss_sum: losses.into_iter().map(f64::from).sum(),
-            correct: predictions.iter().zip(lane.batch.labels).filter(|(found, label)| found == label).count() as u32,
-            predictions,
-        }
+        let predictions = predictions.into_iter().map(|class| class as u8).collect();
+        HeadResult::new(losses.into_iter().map(f64::from), predictions, lane.batch.labels)
     }
 
     /// Statistics of every value that the batch normalized, over its logical channels.

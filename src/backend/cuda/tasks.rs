@@ -101,14 +101,11 @@ impl Tasks<'_> {
                 }
                 let backward = self.lane.plan.levels().order.backward.get(id).copied().flatten();
                 if self.lane.training && backward.is_some() {
-                    let again = stage.inputs[term + 1..].contains(&input);
                     source.gradient = self.slot(schedule.gradients[input]);
                     if schedule.accumulates(id, stage, term) {
                         source.flags = SourceFlags::ACCUMULATE;
                     }
-                    if let (Some(places), true, false) =
-                        (&self.layout.norms[input], schedule.last_writer[input] == Some(id), again)
-                    {
+                    if let (Some(places), true) = (&self.layout.norms[input], schedule.finishes(id, stage, term)) {
                         source.sums = self.work(places.sums);
                         if let Some([scale, shift]) = value.norm.and_then(|norm| norm.affine) {
                             source.scale_gradient = self.row(scale);
@@ -176,13 +173,13 @@ impl Tasks<'_> {
         }
     }
 
-    /// The task of head `index` of the graph.
-    pub fn head(&self, index: usize) -> Head {
+    /// The task of head `index` of the graph, whose part that it shares with stages is `stage`.
+    pub fn head(&self, index: usize, stage: DeviceStage) -> Head {
         let id = self.graph().heads[index];
         let places = &self.layout.heads[index];
         let training = |place: usize| if self.lane.training { self.work(place) } else { Pointer::NULL };
         Head {
-            stage: self.stage(id),
+            stage,
             labels: self.memory.labels.pointer(self.label),
             features: self.work(places.features),
             logits: self.work(places.logits),

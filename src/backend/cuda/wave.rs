@@ -2,14 +2,16 @@
 
 use super::layout::{LaneLayout, LaneShape, Sizes};
 use super::memory::Memory;
+use super::places::Growing;
 use super::program::Program;
-use super::statistics;
 use super::tasks::Tasks;
+use crate::backend::normalization::Normalization;
 use crate::backend::{BatchStatistics, LanePlan, MiniBatch, TrainLane};
-use crate::device::DeviceError;
+use crate::device::{Device, DeviceError};
 use crate::network::{Bank, Network};
 use crate::ops::cuda::Storage;
 use crate::plan::Gates;
+use bytemuck::Pod;
 
 /// One lane of a wave.
 pub struct Lane<'a> {
@@ -97,14 +99,7 @@ impl<'a> Wave<'a> {
 /// Uploads every bank once. Returns where each lane's begins.
 fn upload_banks(memory: &mut Memory, lanes: &[Lane<'_>]) -> Result<Vec<usize>, DeviceError> {
     let (places, banks) = distinct(lanes.iter().map(|lane| &*lane.bank.values));
-    let buffer = memory.banks.reserve(&memory.device, banks.iter().map(|bank| bank.len()).sum())?;
-    let mut first = 0;
-    let mut starts = Vec::new();
-    for bank in banks {
-        buffer.write(first, bank)?;
-        starts.push(first);
-        first += bank.len();
-    }
+    let starts = write_all(&mut memory.banks, &memory.device, &banks)?;
     Ok(places.into_iter().map(|place| starts[place]).collect())
 }
 
@@ -112,25 +107,22 @@ fn upload_banks(memory: &mut Memory, lanes: &[Lane<'_>]) -> Result<Vec<usize>, D
 fn upload_batches(memory: &mut Memory, lanes: &[Lane<'_>]) -> Result<Vec<(usize, usize)>, DeviceError> {
     let (of_images, images) = distinct(lanes.iter().map(|lane| lane.batch.images));
     let (of_labels, labels) = distinct(lanes.iter().map(|lane| lane.batch.labels));
-    let image_starts = starts(&images);
-    let label_starts = starts(&labels);
-    let buffer = memory.images.reserve(&memory.device, images.iter().map(|batch| batch.len()).sum())?;
-    for (batch, first) in images.iter().zip(&image_starts) {
-        buffer.write(*first, batch)?;
-    }
-    memory.labels.fill_with(&memory.device, &labels.concat())?;
+    let image_starts = write_all(&mut memory.images, &memory.device, &images)?;
+    let label_starts = write_all(&mut memory.labels, &memory.device, &labels)?;
     Ok(of_images.into_iter().zip(of_labels).map(|(i, l)| (image_starts[i], label_starts[l])).collect())
 }
 
-/// Where each of some slices begins when they stand one after another.
-fn starts<T>(slices: &[&[T]]) -> Vec<usize> {
+/// Writes slices one after another. Returns where each begins.
+fn write_all<T: Pod>(buffer: &mut Growing<T>, device: &Device, slices: &[&[T]]) -> Result<Vec<usize>, DeviceError> {
+    let buffer = buffer.reserve(device, slices.iter().map(|slice| slice.len()).sum())?;
     let mut next = 0;
     let mut starts = Vec::new();
     for slice in slices {
+        buffer.write(next, slice)?;
         starts.push(next);
         next += slice.len();
     }
-    starts
+    Ok(starts)
 }
 
 /// Which of the distinct slices each is, and these.
@@ -157,14 +149,12 @@ fn upload_constants(
     let mut constants = vec![0; sizes.constants.bytes()];
     let mut gates = vec![1.0; sizes.gates];
     for (lane, layout) in lanes.iter().zip(layouts) {
-        for (value, places) in
-            lane.plan.graph.values.iter().zip(&layout.norms).enumerate().filter_map(|(id, (value, places))| {
-                let statistics = lane.given.get(id)?.as_ref()?;
-                Some(((value, statistics), places.as_ref()?))
-            })
-        {
-            let (value, statistics) = value;
-            let rows = statistics::rows(lane.network, lane.bank, value, statistics);
+        for ((value, places), statistics) in lane.plan.graph.values.iter().zip(&layout.norms).zip(&lane.given) {
+            let (Some(norm), Some(places), Some(statistics)) = (value.norm, places, statistics) else { continue };
+            let Normalization { mean, rstd, scale, shift } =
+                Normalization::new(lane.network, lane.bank, &norm, statistics);
+            // The rows of kernels/stage.cuh; those of a backward pass stay zero.
+            let rows = [mean, scale, shift, rstd].concat();
             let bytes: &[u8] = bytemuck::cast_slice(&rows);
             constants[places.rows..places.rows + bytes.len()].copy_from_slice(bytes);
         }

@@ -120,6 +120,5 @@ fn value_elements(plan: &LanePlan) -> usize {
 }
 
 fn result(head: &head::Forward, labels: &[u8]) -> HeadResult {
-    let correct = head.predictions.iter().zip(labels).filter(|(p, l)| p == l).count() as u32;
-    HeadResult { loss_sum: head.losses.iter().sum(), correct, predictions: head.predictions.clone() }
+    HeadResult::new(head.losses.iter().copied(), head.predictions.clone(), labels)
 }
