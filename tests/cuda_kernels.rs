@@ -6,14 +6,14 @@ mod common;
 use common::{gpu, model, noise, zhang64};
 use crosstalk::backend::cuda::update::chunks;
 use crosstalk::backend::host;
-use crosstalk::data::cuda::ResidentPixels;
+use crosstalk::data::cuda::{GatherLists, ResidentPixels};
 use crosstalk::data::{Augmentation, Dataset, PixelTable, Placement, Records, Rectangle, gather, image_length};
 use crosstalk::device::emulator::{Copies, Schedule};
 use crosstalk::device::{Argument, Device, Pointer};
 use crosstalk::network::{Bank, Model, ParameterRef, Sharing, State};
 
-use crosstalk::ops::cuda::reduction::{Parts, add_gate_parts, add_parts};
-use crosstalk::ops::sgd::cuda::{SgdBanks, SgdSettings, update};
+use crosstalk::ops::cuda::reduction::{GateParts, Gradient, Term, add_gate_parts, add_gradients};
+use crosstalk::ops::sgd::cuda::{LossTask, Losses, SgdChunk, SgdSettings, check_losses, sgd_update};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
 
 use crosstalk::tensor::Shape;
@@ -50,17 +50,10 @@ fn updates_agree(devices: &[Device], sgd: Sgd) {
     let rate = |step: usize, replica: usize| 0.1 / (1 + step + replica) as f64;
     for device in devices {
         let mut states: Vec<State<f32>> = (0..2).map(|seed| State::initial(&model, seed)).collect();
-        let both = |bank: &dyn Fn(&State<f32>) -> Vec<f32>, states: &[State<f32>]| -> Vec<f32> {
-            states.iter().flat_map(bank).collect()
-        };
-        let weights = |state: &State<f32>| state.weights.values.to_vec();
-        let momenta = |state: &State<f32>| state.momentum.values.to_vec();
         let mut started: Vec<Vec<bool>> = states.iter().map(|state| state.started.clone()).collect();
-        let mut banks = SgdBanks {
-            weights: device.upload("weights", &both(&weights, &states)).expect("memory"),
-            momenta: device.upload("momenta", &both(&momenta, &states)).expect("memory"),
-            gradients: device.allocate("gradients", 2 * model.layout.len()).expect("memory"),
-        };
+        let upload = |name: &str, values: &[f32]| device.upload(name, values).expect("memory");
+        let weights: Vec<_> = states.iter().map(|state| upload("weights", &state.weights.values)).collect();
+        let momenta: Vec<_> = states.iter().map(|state| upload("momenta", &state.momentum.values)).collect();
         for step in 0..4 {
             let (mut table, mut settings, mut uploaded) = (Vec::new(), Vec::new(), Vec::new());
             for (replica, state) in states.iter_mut().enumerate() {
@@ -68,19 +61,69 @@ fn updates_agree(devices: &[Device], sgd: Sgd) {
                 let (given, norm) = gradients(&model, &used, (2 * step + replica) as u64);
                 let mut bank = Bank::<f32>::zeroed(model.layout.clone());
                 given.iter().for_each(|(reference, g)| bank.get_mut(reference.parameter, 0).copy_from_slice(g));
-                uploaded.extend_from_slice(&bank.values);
-                table.extend(chunks(&sgd, &model, &mut started[replica], &used, replica as u32));
-                let scale = sgd.clip_factor(norm);
-                settings.push(SgdSettings::new(&sgd, rate(step, replica), scale));
+                table.extend(chunks(&sgd, &model, &started[replica], &used, replica as u32));
+                let factor = device.upload("factor", &[sgd.clip_factor(norm) as f32]).expect("memory");
+                let is_finite = device.upload("flag", &[1u32]).expect("memory");
+                let gradients = upload("gradients", &bank.values);
+                settings.push(SgdSettings {
+                    weights: Pointer::to(&weights[replica], 0),
+                    momenta: Pointer::to(&momenta[replica], 0),
+                    gradients: Pointer::to(&gradients, 0),
+                    is_finite: Pointer::to(&is_finite, 0),
+                    factor: Pointer::to(&factor, 0),
+                    ..SgdSettings::new(&sgd, rate(step, replica))
+                });
+                uploaded.push((gradients, factor, is_finite));
                 host::update(&sgd, &model, state, given, rate(step, replica));
-                assert_eq!(started[replica], state.started);
+                started[replica].clone_from(&state.started);
             }
-            banks.gradients.upload(&uploaded).expect("memory");
-            let table = device.upload("chunks", &table).expect("memory");
+            let count = device.upload("count", &[table.len() as u32]).expect("memory");
+            let chunks = device.upload("chunks", &table).expect("memory");
             let settings = device.upload("settings", &settings).expect("memory");
-            update(device, &banks, &table, &settings).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(bits(&banks.weights.download().expect("values")), bits(&both(&weights, &states)), "step {step}");
-            assert_eq!(bits(&banks.momenta.download().expect("values")), bits(&both(&momenta, &states)), "step {step}");
+            let arguments = [Argument::buffer(&chunks), Argument::buffer(&settings), Argument::buffer(&count)];
+            // Blocks beyond the chunks have nothing to do.
+            device.launch(&sgd_update(table.len() as u32 + 3), &arguments).unwrap_or_else(|error| panic!("{error}"));
+            for (replica, state) in states.iter().enumerate() {
+                let [found, expected] = [weights[replica].download().expect("values"), state.weights.values.to_vec()];
+                assert_eq!(bits(&found), bits(&expected), "weights after step {step}");
+                let [found, expected] = [momenta[replica].download().expect("values"), state.momentum.values.to_vec()];
+                assert_eq!(bits(&found), bits(&expected), "momenta after step {step}");
+            }
+        }
+    }
+}
+
+/// A replica with a loss that is not finite stays as it is.
+fn check_losses_that_are_not_finite(devices: &[Device]) {
+    for device in devices {
+        for (losses, finite) in [([0.5, 1.0, 2.0], 1), ([0.5, f32::NAN, 2.0], 0), ([0.5, 1.0, f32::INFINITY], 0)] {
+            let losses = device.upload("losses", &losses).expect("memory");
+            let flag = device.upload("flag", &[7u32]).expect("memory");
+            let task = LossTask { is_finite: Pointer::to(&flag, 0), first: 0, lanes: 2 };
+            let lanes = [(0, 1), (1, 2)].map(|(first, images)| Losses { losses: Pointer::to(&losses, first), images });
+            let (tasks, lanes) = (device.upload("tasks", &[task]), device.upload("lanes", &lanes));
+            let count = device.upload("count", &[1u32]).expect("memory");
+            let (tasks, lanes) = (tasks.expect("memory"), lanes.expect("memory"));
+            let arguments = [Argument::buffer(&tasks), Argument::buffer(&lanes), Argument::buffer(&count)];
+            device.launch(&check_losses(1), &arguments).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(flag.download().expect("a flag"), [finite]);
+
+            let mut bank = device.upload("bank", &[1.0_f32; 16]).expect("memory");
+            let settings = SgdSettings {
+                weights: Pointer::to(&bank, 0),
+                momenta: Pointer::to(&bank, 4),
+                gradients: Pointer::to(&bank, 8),
+                is_finite: Pointer::to(&flag, 0),
+                ..SgdSettings::new(&PLAIN, 0.5)
+            };
+            let settings = device.upload("settings", &[settings]).expect("memory");
+            let chunk: Vec<SgdChunk> = SgdChunk::of_parameter(0..4, 0, true, true).collect();
+            let chunk = device.upload("chunk", &chunk).expect("memory");
+            let arguments = [Argument::buffer(&chunk), Argument::buffer(&settings), Argument::buffer(&count)];
+            device.launch(&sgd_update(1), &arguments).unwrap_or_else(|error| panic!("{error}"));
+            let moved = bank.download().expect("values")[..4].iter().all(|weight| *weight != 1.0);
+            assert_eq!(moved, finite == 1);
+            bank.fill_bytes(0).expect("memory");
         }
     }
 }
@@ -118,37 +161,51 @@ fn check_gathered_pixels(devices: &[Device]) {
             for device in devices {
                 let out = device.allocate("mini-batch", expected.len()).expect("memory");
                 let resident = ResidentPixels::new(device, &set, &table).expect("memory");
-                resident.gather(&images, placements, &out).unwrap_or_else(|error| panic!("{error}"));
+                let mut lists = GatherLists::new(device, images.len()).expect("memory");
+                resident.gather(&images, placements, &mut lists, &out).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(bits(&out.download().expect("values")), bits(&expected), "{shape}");
             }
         }
     }
 }
 
-/// Parts of some lengths and counts, and the kernel's sums.
-fn check_parts(devices: &[Device]) {
-    let shapes: [(usize, usize); 4] = [(1, 1), (300, 5), (17, 33), (8, 0)];
+/// Gradients of some lengths, from terms of some counts of parts, and the kernel's sums.
+fn check_gradients(devices: &[Device]) {
+    let shapes: [(usize, &[usize]); 5] = [(1, &[1]), (300, &[5, 0, 2]), (17, &[33, 1]), (8, &[0]), (9, &[])];
     for device in devices {
-        let parts: Vec<Vec<f32>> = (0..).zip(shapes).map(|(seed, (len, parts))| noise(seed, len * parts)).collect();
-        let from: Vec<_> = parts.iter().map(|values| device.upload("parts", values).expect("memory")).collect();
-        let to: Vec<_> = shapes.map(|(len, _)| device.allocate::<f32>("sums", len).expect("memory")).into();
-        let entry = |(index, &(len, parts)): (usize, &(usize, usize))| Parts {
-            from: Pointer::to(&from[index], 0),
-            to: Pointer::to(&to[index], 0),
-            len: len as u32,
-            parts: parts as u32,
-        };
-        let entries: Vec<Parts> = shapes.iter().enumerate().map(entry).collect();
-        let entries = device.upload("entries", &entries).expect("memory");
-        let count = device.upload("count", &[shapes.len() as u32]).expect("memory");
-        let arguments = [Argument::buffer(&entries), Argument::buffer(&count)];
-        device.launch(&add_parts(6, 300), &arguments).unwrap_or_else(|error| panic!("{error}"));
-        for ((values, to), (len, _)) in parts.iter().zip(&to).zip(shapes) {
-            let mut expected = vec![0.0_f32; len];
-            for part in values.chunks(len) {
-                expected.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        for (accumulate, scale) in [(0, 1.0_f32), (1, 0.3)] {
+            let (mut terms, mut parts, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+            let to: Vec<_> =
+                shapes.map(|(len, _)| device.upload("sums", &noise::<f32>(99, len)).expect("memory")).into();
+            let entries = [0, 1, 2, 3, 4].map(|index| {
+                let (len, counts) = shapes[index];
+                let first = terms.len() as u32;
+                for (term, count) in counts.iter().enumerate() {
+                    let values: Vec<f32> = noise((10 * index + term) as u64, len * count);
+                    let from = device.upload("parts", &values).expect("memory");
+                    terms.push(Term { from: Pointer::to(&from, 0), parts: *count as u64 });
+                    parts.push((index, values));
+                    kept.push(from);
+                }
+                let (len, counted) = (len as u32, counts.len() as u32);
+                let to = Pointer::to(&to[index], 0);
+                Gradient { to, first, terms: counted, len, accumulate, scale, unused: 0 }
+            });
+            let entries = device.upload("entries", &entries).expect("memory");
+            let terms = device.upload("terms", &terms).expect("memory");
+            let count = device.upload("count", &[shapes.len() as u32]).expect("memory");
+            let arguments = [Argument::buffer(&entries), Argument::buffer(&terms), Argument::buffer(&count)];
+            device.launch(&add_gradients(7, 300), &arguments).unwrap_or_else(|error| panic!("{error}"));
+            for (index, (len, _)) in shapes.into_iter().enumerate() {
+                let mut expected = if accumulate == 1 { noise(99, len) } else { vec![0.0_f32; len] };
+                for (_, values) in parts.iter().filter(|(of, _)| *of == index) {
+                    let mut sum = vec![0.0_f32; len];
+                    values.chunks(len).for_each(|part| sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
+                    expected.iter_mut().zip(sum).for_each(|(total, sum)| *total += sum);
+                }
+                expected.iter_mut().for_each(|total| *total *= scale);
+                assert_eq!(bits(&to[index].download().expect("values")), bits(&expected));
             }
-            assert_eq!(bits(&to.download().expect("values")), bits(&expected));
         }
     }
 }
@@ -158,13 +215,12 @@ fn check_parts_of_gates(devices: &[Device]) {
         let parts: Vec<Vec<f32>> = (0..11).map(|entry| noise(entry, entry as usize * 13)).collect();
         let from: Vec<_> = parts.iter().map(|values| device.upload("parts", values).expect("memory")).collect();
         let to = device.allocate::<f64>("gradients", parts.len()).expect("memory");
-        let entry = |(index, values): (usize, &Vec<f32>)| Parts {
+        let entry = |(index, values): (usize, &Vec<f32>)| GateParts {
             from: Pointer::to(&from[index], 0),
             to: Pointer::to(&to, index),
-            len: 1,
-            parts: values.len() as u32,
+            parts: values.len() as u64,
         };
-        let entries: Vec<Parts> = parts.iter().enumerate().map(entry).collect();
+        let entries: Vec<GateParts> = parts.iter().enumerate().map(entry).collect();
         let entries = device.upload("entries", &entries).expect("memory");
         let count = device.upload("count", &[parts.len() as u32]).expect("memory");
         let arguments = [Argument::buffer(&entries), Argument::buffer(&count)];
@@ -188,6 +244,17 @@ fn on_a_gpu_the_update_of_two_replicas_has_the_bits_of_the_cpu() {
 }
 
 #[test]
+fn a_replica_whose_loss_is_not_finite_stays_as_it_is() {
+    check_losses_that_are_not_finite(&emulators());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn on_a_gpu_a_replica_whose_loss_is_not_finite_stays_as_it_is() {
+    check_losses_that_are_not_finite(&[gpu()]);
+}
+
+#[test]
 fn gathered_pixels_have_the_bits_of_the_cpu() {
     check_gathered_pixels(&emulators());
 }
@@ -199,14 +266,14 @@ fn on_a_gpu_gathered_pixels_have_the_bits_of_the_cpu() {
 }
 
 #[test]
-fn parts_are_added_in_their_order() {
-    check_parts(&emulators());
+fn gradients_are_added_in_their_order() {
+    check_gradients(&emulators());
 }
 
 #[test]
 #[ignore = "needs a GPU"]
-fn on_a_gpu_parts_are_added_in_their_order() {
-    check_parts(&[gpu()]);
+fn on_a_gpu_gradients_are_added_in_their_order() {
+    check_gradients(&[gpu()]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use common::command::{Workshop, rows};
 use crosstalk::backend::cpu::Cpu;
-use crosstalk::backend::host::update;
+use crosstalk::backend::host::{Host, update};
 use crosstalk::records::{AccuracyRecord, InterferenceRecord};
 use crosstalk::simd::Level;
 use crosstalk::study::{Measure, measure};
@@ -113,23 +113,23 @@ fn children_that_share_nothing_do_not_interfere() {
 }
 
 /// A trainer after a few steps on the given children.
-fn trained(unsampled: &str) -> Trainer<Cpu> {
+fn trained(unsampled: &str) -> Trainer<Host<Cpu>> {
     let options = ["steps=6".to_owned(), format!("optimizer.unsampled={unsampled}")];
     let config = from_text(common::command::SMALL, "small", &options).expect("a configuration");
     let setup = Arc::new(Setup::new(config).expect("a set-up"));
-    let mut trainer = Trainer::new(setup, Cpu::new(Level::detect())).expect("a trainer");
+    let mut trainer = Trainer::new(setup, Host::new(Cpu::new(Level::detect()))).expect("a trainer");
     for _ in 0..6 {
         trainer.step().expect("a step");
     }
     trainer
 }
 
-fn changes(trainer: &mut Trainer<Cpu>) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+fn changes(trainer: &mut Trainer<Host<Cpu>>) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let children = trainer.setup.children("children", &CHILDREN.join(",")).expect("children");
     let evaluator = Evaluator::new(&trainer.setup, children);
-    let before = trainer.hash();
+    let before = trainer.hash().expect("a device that works");
     let matrix = measure(trainer, 0, &evaluator, &[NormRegime::Running], &mut |_| {}).expect("a matrix");
-    assert_eq!(trainer.hash(), before, "measuring changed the state");
+    assert_eq!(trainer.hash().expect("a device that works"), before, "measuring changed the state");
     (matrix.changes(0, Measure::Loss), matrix.changes(0, Measure::Accuracy))
 }
 
@@ -155,7 +155,9 @@ fn the_zero_row_is_a_step_with_gradient_zero_that_leaves_the_buffers() {
     assert!(!gradients.is_empty());
     update(&sgd, &setup.model, &mut state, gradients, rate);
     let evaluate = |state| {
-        evaluator.evaluate(&trainer.host, state, NormRegime::Running, replica.data_seed).expect("a device that works")
+        evaluator
+            .evaluate(&trainer.backend, state, NormRegime::Running, replica.data_seed)
+            .expect("a device that works")
     };
     let by_hand: Vec<f64> = evaluate(&state)
         .iter()

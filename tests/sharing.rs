@@ -4,6 +4,7 @@ mod common;
 
 use common::command::{SMALL, Workshop};
 use crosstalk::backend::cpu::Cpu;
+use crosstalk::backend::host::Host;
 use crosstalk::network::ParameterRef;
 use crosstalk::network::Place;
 use crosstalk::records::StepRecord;
@@ -105,11 +106,11 @@ fn sharing_nothing_is_training_alone_with_nesterov() {
     sharing_nothing_is_training_alone("--set optimizer.nesterov=true");
 }
 
-fn trainer(options: &[&str]) -> Trainer<Cpu> {
+fn trainer(options: &[&str]) -> Trainer<Host<Cpu>> {
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
     let config = from_text(SMALL, "small", &options).expect("a configuration");
     let setup = Arc::new(Setup::new(config).expect("a set-up"));
-    Trainer::new(setup, Cpu::new(Level::detect())).expect("a trainer")
+    Trainer::new(setup, Host::new(Cpu::new(Level::detect()))).expect("a trainer")
 }
 
 /// Steps over three children whose stem and first cell are shared; every step may move that child's copies and shared weights.

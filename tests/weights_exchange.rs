@@ -2,9 +2,9 @@
 
 mod common;
 
-use crosstalk::backend::MiniBatch;
-use crosstalk::backend::host::{Architecture, Host, Reduce, ReplicaStep};
+use crosstalk::backend::host::Host;
 use crosstalk::backend::reference::Reference;
+use crosstalk::backend::{Architecture, Backend, Reduce, ReplicaStep};
 use crosstalk::network::{
     ExchangeError, Model, Sharing, State, Tensors, export_momentum, export_parameters, import_parameters,
 };
@@ -30,13 +30,14 @@ fn trained(model: &Arc<Model>) -> State<f64> {
     let host = Host::new(Reference);
     let mut state = State::initial(model, 1);
     let (images, labels) = common::mini_batch(2, 4, SHAPE, CLASSES);
+    let batch = host.load_numbers(images, labels).expect("a device that works");
     for name in ["111", "234"] {
         let child = model.network.space.parse_child(name).expect("a child");
-        let lanes = vec![(Architecture::Child(child), MiniBatch { images: &images, labels: &labels })];
+        let lanes = vec![(Architecture::Child(child), &batch)];
         let sgd =
             Sgd { momentum: 0.9, weight_decay: 1e-3, nesterov: false, clip_norm: None, unsampled: Unsampled::Decay };
-        let (state, reduce) = (&mut state, Reduce::Mean);
-        host.step(&mut [ReplicaStep { model, state, lanes, reduce, sgd, learning_rate: 0.1 }])
+        let (replica, reduce) = (&mut state, Reduce::Mean);
+        host.step(&mut [ReplicaStep { model, replica, lanes, reduce, sgd, learning_rate: 0.1 }])
             .expect("a device that works");
     }
     state

@@ -22,6 +22,7 @@
 #define LINE unsigned line = __builtin_LINE()
 
 using std::max;
+using std::isfinite;
 using std::min;
 
 struct alignas(8) float2 { float x, y; };
@@ -96,6 +97,8 @@ inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fdiv_rn(float a, float b) { return a / b; }
 inline float __fsqrt_rn(float a) { return std::sqrt(a); }
+inline double __dadd_rn(double a, double b) { return a + b; }
+inline double __dmul_rn(double a, double b) { return a * b; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline float rsqrtf(float a) { return 1.0f / std::sqrt(a); }
 inline int __popc(unsigned bits) { return std::popcount(bits); }

@@ -1,6 +1,6 @@
-//! What a host backend must do: run lanes forward and backward, and graphs of many lanes forward.
+//! What a backend whose banks lie in host memory must do: run lanes forward and backward, and graphs of many lanes forward.
 
-use super::LanePlan;
+use super::{Evaluation, LanePlan, Regime, TrainResult};
 use crate::device::DeviceError;
 use crate::network::{Bank, Network};
 use crate::plan::Gates;
@@ -27,74 +27,6 @@ pub struct TrainLane<'a, T> {
     pub gates: Option<&'a Gates>,
     /// Whether the gradients of the weights are wanted, or those of the gates alone.
     pub weight_gradients: bool,
-}
-
-/// Statistics of a value over one mini-batch, per logical channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchStatistics {
-    /// Values per channel: images times pixels.
-    pub count: f64,
-    pub mean: Vec<f64>,
-    /// Biased: divided by the count.
-    pub variance: Vec<f64>,
-}
-
-impl BatchStatistics {
-    /// The variance divided by count - 1, which enters running statistics.
-    pub fn unbiased_variance(&self) -> Vec<f64> {
-        let correction = if self.count > 1.0 { self.count / (self.count - 1.0) } else { f64::NAN };
-        self.variance.iter().map(|v| v * correction).collect()
-    }
-}
-
-/// What a training lane leaves behind.
-pub struct TrainResult<T> {
-    /// Mean cross-entropy over the lane's images, before the update.
-    pub loss: f64,
-    pub correct: u32,
-    /// Weight gradients in the order of the plan's row; empty where they are not wanted.
-    pub row: Vec<T>,
-    /// Statistics of every normalized value, by value.
-    pub statistics: Vec<Option<BatchStatistics>>,
-    /// Gradient of every gate (mixtures only; otherwise empty).
-    pub gates: Vec<Vec<f64>>,
-}
-
-/// Which statistics normalize in evaluation.
-#[derive(Clone, Copy)]
-pub enum Regime<'a> {
-    /// Running statistics of the bank; batch statistics where none are tracked.
-    Running,
-    /// Statistics of the mini-batch itself.
-    Batch,
-    /// Given for every normalized value of the graph.
-    Given(&'a [Option<BatchStatistics>]),
-}
-
-/// One head of an evaluated graph.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeadResult {
-    /// Sum of the images' cross-entropies, in image order.
-    pub loss_sum: f64,
-    pub correct: u32,
-    /// Predicted class of every image.
-    pub predictions: Vec<u8>,
-}
-
-impl HeadResult {
-    /// From the cross-entropy and the predicted class of every image.
-    pub fn new(losses: impl Iterator<Item = f64>, predictions: Vec<u8>, labels: &[u8]) -> Self {
-        let correct = predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count() as u32;
-        Self { loss_sum: losses.sum(), correct, predictions }
-    }
-}
-
-/// What an evaluation leaves behind.
-pub struct Evaluation {
-    /// In the order of the graph's heads.
-    pub heads: Vec<HeadResult>,
-    /// Batch statistics of every value that was normalized by them.
-    pub statistics: Vec<Option<BatchStatistics>>,
 }
 
 /// The largest that a run asks of a backend.

@@ -4,7 +4,7 @@ use crate::network::Network;
 use crate::network::ParameterRef;
 use crate::ops::Cost;
 use crate::plan::{Graph, Order, Schedule};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 /// Everything about one lane that does not change from step to step.
@@ -28,6 +28,10 @@ pub struct LanePlan {
 pub struct Levels {
     pub order: Order,
     pub schedule: Schedule,
+    /// Gradients that come in one piece, not in parts: those of scales and shifts. Place of each in a short row.
+    pub whole_gradients: HashMap<ParameterRef, std::ops::Range<usize>>,
+    /// Elements of the short row.
+    pub whole_gradients_len: usize,
 }
 
 impl LanePlan {
@@ -48,15 +52,8 @@ impl LanePlan {
     fn new(network: &Network, graph: Graph, training: bool, cost: Cost) -> Self {
         let schedule = Schedule::new(&graph, &Order::sequential(&graph, training));
         let parameters = graph.parameters();
-        let mut row_len = 0;
-        let row = (parameters.iter())
-            .map(|reference| {
-                let len = network.parameters[reference.parameter].layout.bank_len();
-                let range = row_len..row_len + len;
-                row_len = range.end.next_multiple_of(16);
-                (*reference, range)
-            })
-            .collect();
+        let bank_len = |reference: &ParameterRef| network.parameters[reference.parameter].layout.bank_len();
+        let (row, row_len) = places(parameters.iter(), bank_len);
         Self { graph, schedule, levels: OnceLock::new(), training, parameters, row, row_len, cost }
     }
 
@@ -65,7 +62,11 @@ impl LanePlan {
         self.levels.get_or_init(|| {
             let order = Order::levels(&self.graph, self.training);
             let schedule = Schedule::new(&self.graph, &order);
-            Levels { order, schedule }
+            let affine = self.graph.values.iter().filter_map(|value| value.norm?.affine).flatten();
+            let affine: BTreeSet<ParameterRef> = affine.collect();
+            let len = |reference: &ParameterRef| self.row_range(*reference).len();
+            let (whole_gradients, whole_gradients_len) = places(affine.iter(), len);
+            Levels { order, schedule, whole_gradients, whole_gradients_len }
         })
     }
 
@@ -76,4 +77,20 @@ impl LanePlan {
     pub fn row_range(&self, reference: ParameterRef) -> std::ops::Range<usize> {
         self.row[&reference].clone()
     }
+}
+
+/// Gradients one after another, each on a cache line of its own: their places, and the length of all.
+fn places<'a>(
+    parameters: impl Iterator<Item = &'a ParameterRef>,
+    len: impl Fn(&ParameterRef) -> usize,
+) -> (HashMap<ParameterRef, std::ops::Range<usize>>, usize) {
+    let mut end = 0;
+    let places = parameters
+        .map(|reference| {
+            let range = end..end + len(reference);
+            end = range.end.next_multiple_of(16);
+            (*reference, range)
+        })
+        .collect();
+    (places, end)
 }

@@ -1,6 +1,6 @@
 //! What subcommands that start from a checkpoint share: its arguments, a trainer that stands there, and where results go.
 
-use crate::backend::Executor;
+use crate::backend::Backend;
 use crate::files::FileError;
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Setup, Trainer};
@@ -31,12 +31,12 @@ impl CheckpointArguments {
 }
 
 /// A trainer of the checkpoint's replica alone, standing where the checkpoint does.
-pub fn trainer_at<E: Executor>(checkpoint: &Checkpoint, executor: E) -> anyhow::Result<Trainer<E>> {
+pub fn trainer_at<B: Backend>(checkpoint: &Checkpoint, backend: B) -> anyhow::Result<Trainer<B>> {
     let mut config = checkpoint.config.clone();
     let [init, data, order] = config.seed.of(checkpoint.replica);
     (config.seed.init, config.seed.data, config.seed.order) = (Some(init), Some(data), Some(order));
     config.replicas = 1;
-    Ok(Trainer::at(Arc::new(Setup::new(config)?), executor, std::slice::from_ref(checkpoint))?)
+    Ok(Trainer::at(Arc::new(Setup::new(config)?), backend, std::slice::from_ref(checkpoint))?)
 }
 
 /// The run folder that a checkpoint's file lies in.

@@ -1,8 +1,9 @@
 //! Where to compute: device, threads, instruction set.
 
-use crate::backend::Executor;
+use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
 use crate::backend::cuda::Cuda;
+use crate::backend::host::Host;
 use crate::backend::reference::Reference;
 use crate::device;
 use crate::ops::cuda::Storage;
@@ -72,7 +73,7 @@ impl fmt::Display for Device {
 /// Something to do on whatever device was chosen.
 pub trait DeviceTask: Send {
     type Output: Send;
-    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<Self::Output>;
+    fn run<B: Backend + Send>(self, backend: B) -> anyhow::Result<Self::Output>;
 }
 
 impl DeviceArguments {
@@ -148,7 +149,7 @@ impl DeviceArguments {
         );
         let storage = if precision == Precision::Bf16 { Storage::Bf16 } else { Storage::F32 };
         pool.install(|| match device {
-            Device::Reference => task.run(Reference),
+            Device::Reference => task.run(Host::new(Reference)),
             Device::Cuda(number) => task.run(Cuda::new(device::Device::cuda(number)?, storage)),
             Device::Emulator => task.run(Cuda::new(emulator()?, storage)),
             Device::Auto | Device::Cpu => {
@@ -157,7 +158,7 @@ impl DeviceArguments {
                     Level::available().contains(&level),
                     "this processor has no {level}; leave out --simd or choose a lower level"
                 );
-                task.run(Cpu::new(level))
+                task.run(Host::new(Cpu::new(level)))
             }
         })
     }

@@ -4,7 +4,7 @@ use super::checkpoint::{CheckpointArguments, free_file, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
 use super::progress::bar;
 use super::results::ranking;
-use crate::backend::Executor;
+use crate::backend::Backend;
 use crate::records::{AccuracyRecord, write_parquet};
 use crate::train::config::NormRegime;
 use crate::train::{Checkpoint, Evaluator, Workload};
@@ -66,8 +66,8 @@ enum Destination {
 impl DeviceTask for Eval {
     type Output = ();
 
-    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
-        let trainer = trainer_at(&self.checkpoint, executor)?;
+    fn run<B: Backend + Send>(self, backend: B) -> anyhow::Result<()> {
+        let trainer = trainer_at(&self.checkpoint, backend)?;
         let setup = &trainer.setup;
         let evaluator = Evaluator::new(setup, trainer.children(0, "--children", &self.children)?);
         trainer.check_memory(&Workload::evaluation(&evaluator, &self.norms))?;
@@ -76,8 +76,8 @@ impl DeviceTask for Eval {
         let progress = bar(self.norms.iter().map(|norm| evaluator.passes(*norm)).sum(), "passes over a mini-batch");
         let started = Instant::now();
         for norm in &self.norms {
-            let (host, seed) = (&trainer.host, replica.data_seed);
-            let results = evaluator.evaluate_observed(host, &replica.state, *norm, seed, &mut || progress.inc(1))?;
+            let (backend, seed) = (&trainer.backend, replica.data_seed);
+            let results = evaluator.evaluate_observed(backend, &replica.state, *norm, seed, &mut || progress.inc(1))?;
             rows.extend(evaluator.records(trainer.step, self.checkpoint.replica, *norm, &results));
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -96,7 +96,7 @@ impl DeviceTask for Eval {
         };
         write_parquet(&file, &rows)?;
         println!("\nStored in {}", file.display());
-        println!("state {}", trainer.hash());
+        println!("state {}", trainer.hash()?);
         Ok(())
     }
 }

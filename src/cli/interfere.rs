@@ -5,7 +5,7 @@ mod picture;
 use super::checkpoint::{CheckpointArguments, check_folder, free_file, make_folder, run_folder, trainer_at};
 use super::device::{DeviceArguments, DeviceTask};
 use super::progress::bar;
-use crate::backend::Executor;
+use crate::backend::Backend;
 use crate::records::write_parquet;
 use crate::report::Table;
 use crate::study::{Interference, Measure, measure};
@@ -56,13 +56,13 @@ struct Interfere {
 impl DeviceTask for Interfere {
     type Output = ();
 
-    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
-        let mut trainer = trainer_at(&self.checkpoint, executor)?;
+    fn run<B: Backend + Send>(self, backend: B) -> anyhow::Result<()> {
+        let mut trainer = trainer_at(&self.checkpoint, backend)?;
         let (norms, folder) = (self.norms.as_slice(), self.folder.as_path());
         let replica = self.checkpoint.replica;
         let measurement = Measurement { children: &self.children, norms, replica, folder, file: ResultFile::New };
         measure_and_report(&mut trainer, &measurement)?;
-        println!("state {}", trainer.hash());
+        println!("state {}", trainer.hash()?);
         Ok(())
     }
 }
@@ -87,7 +87,7 @@ pub enum ResultFile {
 }
 
 /// Measures the trainer's first replica; prints matrix and summary; writes `interference/*.parquet` and `plots/*.svg`.
-pub fn measure_and_report<E: Executor>(trainer: &mut Trainer<E>, what: &Measurement) -> anyhow::Result<()> {
+pub fn measure_and_report<B: Backend>(trainer: &mut Trainer<B>, what: &Measurement) -> anyhow::Result<()> {
     let setup = trainer.setup.clone();
     let evaluator = Evaluator::new(&setup, setup.children("--children", what.children)?);
     let norms = if what.norms.is_empty() { &setup.config.evaluation.norm } else { what.norms };

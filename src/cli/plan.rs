@@ -114,11 +114,11 @@ impl Plan {
                 plan: &lane.plan,
                 images: images as usize,
                 gated: lane.child.is_none(),
-                bank: lane.bank,
+                replica: lane.bank,
                 mini_batch: lane.mini_batch,
             })
             .collect();
-        let plan = StepPlan::new(&planned, model.layout.len(), precision);
+        let plan = StepPlan::new(&planned, model.layout.len(), precision, config.optimizer.clip_norm.is_some());
         let kernels = plan.rows(&device);
         let predicted_seconds = kernels.iter().map(|row| row.predicted_seconds).sum();
         let stage_bytes = step

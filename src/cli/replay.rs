@@ -3,7 +3,7 @@
 use super::device::{DeviceArguments, DeviceTask};
 use super::progress::bar;
 use super::weights::tolerance;
-use crate::backend::Executor;
+use crate::backend::Backend;
 use crate::report::Table;
 use crate::study::replay::{Comparison, Deviation, Part, Replay, Trace, default_tolerance};
 use clap::Args;
@@ -45,12 +45,12 @@ impl DeviceTask for Task<'_> {
     /// Whether everything agrees.
     type Output = bool;
 
-    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<bool> {
-        let tolerance = self.tolerance.unwrap_or_else(|| default_tolerance(&executor));
+    fn run<B: Backend + Send>(self, backend: B) -> anyhow::Result<bool> {
+        let tolerance = self.tolerance.unwrap_or_else(|| default_tolerance(&backend));
         let replay = Replay::new(self.trace, self.only.as_deref(), tolerance)?;
-        println!("{} on {}, {} steps", self.trace.folder.display(), executor.arithmetic(), replay.steps());
+        println!("{} on {}, {} steps", self.trace.folder.display(), backend.arithmetic(), replay.steps());
         let bar = bar(replay.steps(), "steps");
-        let comparisons = replay.run(executor, |step| bar.set_position(step));
+        let comparisons = replay.run(backend, |step| bar.set_position(step));
         bar.finish_and_clear();
         let comparisons = comparisons?;
         print!("\n{}", table(&comparisons));

@@ -6,12 +6,13 @@ use super::interfere::{Measurement, ResultFile, measure_and_report};
 use super::progress::TrainingBar;
 use super::results::ranking;
 use super::resumable::stopped;
-use crate::backend::Executor;
-use crate::backend::cpu::Cpu;
+use crate::backend::Backend;
 use crate::data::{DataError, Source};
 use crate::simd::Level;
 use crate::train::config::{Precision, RunConfig};
-use crate::train::{MemoryPlan, Run, Setup, TrainError, Trainer, Workload, peak_bytes};
+use crate::train::{
+    MemoryPlan, Run, Setup, TrainError, Trainer, Workload, has_ended, peak_bytes, recorded_arithmetic, run_config,
+};
 use anyhow::{Context, ensure};
 use clap::Args;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ impl RunArguments {
     /// Runs what `resolve` makes of the arguments, or goes on with a run that was stopped.
     pub fn run(mut self, resolve: impl FnOnce(&Self) -> anyhow::Result<RunConfig>) -> anyhow::Result<ExitCode> {
         let mut config = match &self.resume {
-            Some(folder) => Run::<Cpu>::config(folder)?,
+            Some(folder) => run_config(folder)?,
             None => resolve(&self)?,
         };
         config.precision = self.device.precision(config.precision)?;
@@ -75,8 +76,8 @@ impl RunArguments {
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(folder) = &self.resume {
-            ensure!(!Run::<Cpu>::has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
-            if let Some(recorded) = Run::<Cpu>::recorded_arithmetic(folder)? {
+            ensure!(!has_ended(folder), "{} has ended; there is nothing to resume", folder.display());
+            if let Some(recorded) = recorded_arithmetic(folder)? {
                 let adopted = self.device.adopt(&recorded, &Level::available());
                 adopted.with_context(|| format!("the run in {} cannot go on here", folder.display()))?;
             }
@@ -116,10 +117,10 @@ struct Train {
 impl DeviceTask for Train {
     type Output = ();
 
-    fn run<E: Executor + Send>(self, executor: E) -> anyhow::Result<()> {
+    fn run<B: Backend + Send>(self, backend: B) -> anyhow::Result<()> {
         let run = match &self.resume {
-            Some(folder) => Run::resume(folder, self.setup, executor)?,
-            None => Run::create(Trainer::new(self.setup, executor)?, self.out.as_deref())?,
+            Some(folder) => Run::resume(folder, self.setup, backend)?,
+            None => Run::create(Trainer::new(self.setup, backend)?, self.out.as_deref())?,
         };
         describe(&run);
         let last = run.trainer.last_step();
@@ -165,7 +166,7 @@ impl DeviceTask for Train {
             }
             measure_and_report(&mut run.trainer, &measurement).map_err(|error| stopped(error, &folder))?;
         }
-        let hashes = run.trainer.replica_hashes();
+        let hashes = run.trainer.replica_hashes()?;
         run.finish(&summary).map_err(|error| stopped(error.into(), &folder))?;
         if let Some(peak) = peak_bytes() {
             println!("\nPeak memory {:.1} MiB", mebibytes(peak));
@@ -179,7 +180,7 @@ impl DeviceTask for Train {
     }
 }
 
-fn describe<E: Executor>(run: &Run<E>) {
+fn describe<B: Backend>(run: &Run<B>) {
     let trainer = &run.trainer;
     let config = &trainer.setup.config;
     let split = &trainer.setup.split;
@@ -201,7 +202,7 @@ fn describe<E: Executor>(run: &Run<E>) {
         trainer.step,
         trainer.last_step(),
         trainer.steps_per_epoch(),
-        trainer.host.executor.arithmetic(),
+        trainer.backend.arithmetic(),
         rayon::current_num_threads(),
     );
     let memory = MemoryPlan::new(trainer, &Workload::run(trainer, run.evaluator.as_ref()));

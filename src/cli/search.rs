@@ -2,8 +2,7 @@
 
 use super::run::RunArguments;
 use super::train::configuration;
-use crate::backend::cpu::Cpu;
-use crate::train::{Run, config};
+use crate::train::{config, run_config};
 use anyhow::ensure;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
@@ -24,7 +23,7 @@ enum Method {
 pub fn run(arguments: SearchArguments) -> anyhow::Result<ExitCode> {
     let Method::Darts(arguments) = arguments.method;
     if let Some(folder) = &arguments.resume {
-        let (searches, name) = (Run::<Cpu>::config(folder)?.is_search(), folder.display());
+        let (searches, name) = (run_config(folder)?.is_search(), folder.display());
         ensure!(searches, "the run in {name} is no search; go on with it by `crosstalk train --resume {name}`");
     }
     arguments.run(|arguments| configuration(arguments, config::load_search, config::search_from_text))

@@ -36,6 +36,31 @@ impl From<Placement> for DevicePlacement {
     }
 }
 
+/// Of a mini-batch of so many images.
+pub fn gather_launch(shape: Shape, images: usize) -> Launch {
+    let blocks = (shape.pixels() as u32).div_ceil(THREADS);
+    Launch { grid: [blocks, images as u32, 1], ..Launch::new("gather_pixels", blocks, THREADS) }
+}
+
+/// What a mini-batch is gathered from, in device memory.
+pub struct GatherLists {
+    images: Buffer<u32>,
+    placements: Buffer<DevicePlacement>,
+}
+
+impl GatherLists {
+    /// For so many images.
+    ///
+    /// # Errors
+    /// Not enough device memory.
+    pub fn new(device: &Device, images: usize) -> Result<Self, DeviceError> {
+        Ok(Self {
+            images: device.allocate("images of the mini-batch", images)?,
+            placements: device.allocate("placements", images)?,
+        })
+    }
+}
+
 /// A data set's bytes and pixel table in device memory.
 pub struct ResidentPixels {
     device: Device,
@@ -55,8 +80,7 @@ impl ResidentPixels {
         let shape = dataset.shape();
         assert_eq!(table.channels(), shape.channels, "channels of the pixel table");
         let images = dataset.len() as u32;
-        let bytes: Vec<u8> = (0..images).flat_map(|image| dataset.image(image)).copied().collect();
-        let pixels = device.upload("pixels", &bytes)?;
+        let pixels = device.upload("pixels", &dataset.images)?;
         Ok(Self {
             device: device.clone(),
             pixels,
@@ -66,7 +90,7 @@ impl ResidentPixels {
         })
     }
 
-    /// As [`super::gather`], into a buffer of the mini-batch's numbers.
+    /// As [`super::gather`], into a buffer of the mini-batch's numbers; `lists` are for as many images.
     ///
     /// # Errors
     /// Those of uploads and launches.
@@ -77,6 +101,7 @@ impl ResidentPixels {
         &self,
         images: &[u32],
         placements: Option<&[Placement]>,
+        lists: &mut GatherLists,
         out: &Buffer<f32>,
     ) -> Result<(), DeviceError> {
         assert!(images.iter().all(|&image| image < self.images), "images of the set");
@@ -89,16 +114,15 @@ impl ResidentPixels {
         let placements: Vec<DevicePlacement> = placements.into_iter().map(DevicePlacement::from).collect();
         let Shape { height, width, channels } = self.shape;
         let [height, width, channels] = [height, width, channels].map(|extent| extent as u32);
-        let indices = self.device.upload("images of the mini-batch", images)?;
-        let placements = self.device.upload("placements", &placements)?;
-        let blocks = (height * width).div_ceil(THREADS);
-        let launch = Launch { grid: [blocks, images.len() as u32, 1], ..Launch::new("gather_pixels", blocks, THREADS) };
+        lists.images.upload(images)?;
+        lists.placements.upload(&placements)?;
+        let launch = gather_launch(self.shape, images.len());
         let arguments = [
             Argument::buffer(out),
             Argument::buffer(&self.pixels),
             Argument::buffer(&self.table),
-            Argument::buffer(&indices),
-            Argument::buffer(&placements),
+            Argument::buffer(&lists.images),
+            Argument::buffer(&lists.placements),
             Argument::value(DeviceShape { height, width, channels }),
         ];
         self.device.launch(&launch, &arguments)

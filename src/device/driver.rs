@@ -1,6 +1,6 @@
 //! What an implementation of a device does, in bytes and addresses.
 
-use super::{Argument, DeviceError, Launch};
+use super::{Argument, Command, DeviceError, Launch};
 
 /// Addresses are those that `allocate` returned, or inside such a buffer; [`super::Buffer`] checks lengths before it calls.
 pub trait Driver: Send + Sync {
@@ -12,5 +12,9 @@ pub trait Driver: Send + Sync {
     fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError>;
     fn fill(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError>;
     fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError>;
+
+    /// A sequence that may come again.
+    fn run(&self, commands: &[Command]) -> Result<(), DeviceError>;
+
     fn synchronize(&self) -> Result<(), DeviceError>;
 }

@@ -1,10 +1,10 @@
 //! What to launch: a kernel by its name, the shape of the grid, the arguments.
 
-use super::Buffer;
+use super::{Buffer, Pointer};
 use bytemuck::Pod;
 
 /// A launch of one kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Launch {
     pub kernel: &'static str,
     /// Blocks.
@@ -43,6 +43,11 @@ impl Argument {
         let mut words = vec![0; bytes.div_ceil(size_of::<u128>())];
         bytemuck::cast_slice_mut(&mut words)[..bytes].copy_from_slice(bytemuck::bytes_of(&value));
         Self { words, bytes }
+    }
+
+    /// One a pointer.
+    pub(super) fn pointers(pointers: &[Pointer]) -> Vec<Self> {
+        pointers.iter().map(|pointer| Self::value(*pointer)).collect()
     }
 
     /// Size of the value.

@@ -2,6 +2,7 @@
 //! [`emulator`] runs the source of the same kernels on the CPU and checks every access. Knows nothing of networks.
 
 mod buffer;
+mod command;
 pub mod cuda;
 mod driver;
 #[cfg(unix)]
@@ -13,8 +14,10 @@ pub mod kernel_table;
 mod launch;
 pub mod modules;
 mod pointer;
+mod repeats;
 
 pub use buffer::Buffer;
+pub use command::Command;
 pub use error::{DeviceError, Unusable};
 pub use fault::{Fault, FaultAccess, FaultKind, Place};
 pub use launch::{Argument, Launch};
@@ -74,8 +77,15 @@ impl Device {
     /// # Errors
     /// An unknown kernel, arguments or sizes that the device refuses, a [`Fault`] found by the emulator.
     pub fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
-        tracing::trace!(kernel = launch.kernel, grid = ?launch.grid, "launch");
         self.driver.launch(launch, arguments)
+    }
+
+    /// Runs a sequence of commands, as launches one after the other would. A device may keep it, to run it faster when it comes again.
+    ///
+    /// # Errors
+    /// As [`Self::launch`].
+    pub fn run(&self, commands: &[Command]) -> Result<(), DeviceError> {
+        self.driver.run(commands)
     }
 
     /// Waits until everything asked for so far is done.

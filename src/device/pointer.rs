@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 /// The address of an element of a buffer, or null. It says nothing about how long the buffer lives: whoever launches a kernel that reads
 /// it keeps the buffer.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct Pointer(u64);
 
 impl Pointer {
@@ -19,5 +19,9 @@ impl Pointer {
     pub fn to<T>(buffer: &Buffer<T>, index: usize) -> Self {
         assert!(index <= buffer.len(), "an element of the buffer");
         Self(buffer.address() + (index * size_of::<T>()) as u64)
+    }
+
+    pub(super) fn address(self) -> u64 {
+        self.0
     }
 }

@@ -57,6 +57,17 @@ pub struct Stage {
     pub output: Option<ValueId>,
 }
 
+impl Stage {
+    /// Its weights, in the order of their layer.
+    pub fn weights(&self) -> Vec<ParameterRef> {
+        match &self.kind {
+            StageKind::Linear { weights, .. } => weights.clone(),
+            StageKind::Head { weight, bias, .. } => vec![*weight, *bias],
+            StageKind::Node { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Stages in an order in which they can run. With several heads it holds several children that share their common prefixes.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -85,13 +96,7 @@ impl Graph {
     /// Every trained parameter that the graph uses, in ascending order.
     pub fn parameters(&self) -> Vec<ParameterRef> {
         let mut parameters = self.idle.clone();
-        for stage in &self.stages {
-            match &stage.kind {
-                StageKind::Linear { weights, .. } => parameters.extend(weights),
-                StageKind::Head { weight, bias, .. } => parameters.extend([weight, bias]),
-                StageKind::Node { .. } => {}
-            }
-        }
+        parameters.extend(self.stages.iter().flat_map(Stage::weights));
         let norms = || self.values.iter().filter_map(|value| value.norm);
         parameters.extend(norms().filter_map(|norm| norm.affine).flatten());
         parameters.extend(norms().filter_map(|norm| norm.bias));

@@ -4,10 +4,10 @@
 //! evaluation images after a step on child i, minus before. One more row is a step with gradient zero: momentum and weight decay
 //! alone; it runs no forward pass, so buffers stay.
 
-use crate::backend::Executor;
-use crate::backend::host::{Architecture, ChildEvaluation, ReplicaStep, update};
+use crate::backend::evaluation::ChildEvaluation;
+use crate::backend::host::update;
+use crate::backend::{Architecture, Backend, ReplicaStep};
 use crate::device::DeviceError;
-use crate::network::State;
 use crate::records::InterferenceRecord;
 use crate::space::Child;
 use crate::train::config::NormRegime;
@@ -49,8 +49,8 @@ pub struct SharedSummary {
 ///
 /// # Errors
 /// A mini-batch that is not there, a device that fails, or a loss that is not finite.
-pub fn measure<E: Executor>(
-    trainer: &mut Trainer<E>,
+pub fn measure<B: Backend>(
+    trainer: &mut Trainer<B>,
     replica: usize,
     evaluator: &Evaluator,
     norms: &[NormRegime],
@@ -60,20 +60,21 @@ pub fn measure<E: Executor>(
     let batch = trainer.mini_batch(replica, number)?;
     let rate = trainer.last_rate.unwrap_or_else(|| trainer.learning_rate());
     let sgd = trainer.setup.config.optimizer.sgd();
-    let (setup, host) = (trainer.setup.clone(), &trainer.host);
-    let snapshot = &trainer.replicas[replica].state;
+    let (setup, backend) = (trainer.setup.clone(), &trainer.backend);
+    let model = &setup.model;
+    let snapshot = backend.state(model, &trainer.replicas[replica].state)?.into_owned();
     let data_seed = trainer.replicas[replica].data_seed;
-    let evaluate = |state: &State<E::Real>| -> Result<Vec<Vec<ChildEvaluation>>, DeviceError> {
-        norms.iter().map(|norm| evaluator.evaluate(host, state, *norm, data_seed)).collect()
+    let evaluate = |state: &B::Replica| -> Result<Vec<Vec<ChildEvaluation>>, DeviceError> {
+        norms.iter().map(|norm| evaluator.evaluate(backend, state, *norm, data_seed)).collect()
     };
-    let before = evaluate(snapshot)?;
+    let before = evaluate(&trainer.replicas[replica].state)?;
     let mut after = Vec::new();
     for (row, child) in evaluator.children.iter().enumerate() {
-        let mut state = snapshot.clone();
-        let lanes = vec![(Architecture::Child(child.clone()), batch.view())];
+        let mut state = backend.replica(model, snapshot.clone())?;
+        let lanes = vec![(Architecture::Child(child.clone()), &batch)];
         let reduce = setup.config.step.reduce();
-        let step = ReplicaStep { model: &setup.model, state: &mut state, lanes, reduce, sgd, learning_rate: rate };
-        let loss = host.step(&mut [step])?[0][0].loss;
+        let step = ReplicaStep { model, replica: &mut state, lanes, reduce, sgd, learning_rate: rate };
+        let loss = backend.step(&mut [step])?[0][0].loss;
         if !loss.is_finite() {
             let (step, trained) = (trainer.step, format!("child {}", setup.space().format_child(child)));
             return Err(TrainError::Loss { step, trained, replica: replica as u32, loss });
@@ -81,9 +82,9 @@ pub fn measure<E: Executor>(
         after.push(evaluate(&state)?);
         stepped(row + 1);
     }
-    let mut state = snapshot.clone();
-    update(&sgd, &setup.model, &mut state, Vec::new(), rate);
-    after.push(evaluate(&state)?);
+    let mut state = snapshot;
+    update(&sgd, model, &mut state, Vec::new(), rate);
+    after.push(evaluate(&backend.replica(model, state)?)?);
     let norms = (norms.iter().zip(before).enumerate())
         .map(|(index, (norm, before))| (*norm, before, after.iter().map(|row| row[index].clone()).collect()))
         .collect();

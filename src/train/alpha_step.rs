@@ -2,10 +2,8 @@
 
 use super::mini_batch::load_batch;
 use super::{Setup, TrainError};
-use crate::backend::Executor;
-use crate::backend::host::{GateStep, Host, LaneLoss};
+use crate::backend::{Backend, GateStep, LaneLoss};
 use crate::data::BatchStream;
-use crate::network::State;
 use crate::ops::Cost;
 use crate::plan::{Choice, Gates};
 use crate::rng::{Purpose, Stream};
@@ -46,27 +44,27 @@ impl AlphaSearch {
     }
 }
 
-/// Moves the architecture parameters of some replicas, each beside its state, by their mini-batch `number`.
+/// Moves the architecture parameters of some replicas, each beside its weights, by their mini-batch `number`.
 ///
 /// # Errors
 /// A device that fails, or a loss that is not finite at this `step`: no architecture parameter moves then.
-pub fn step_alphas<E: Executor>(
-    host: &Host<E>,
+pub fn step_alphas<B: Backend>(
+    backend: &B,
     setup: &Setup,
-    mut replicas: Vec<(&mut State<E::Real>, &mut AlphaSearch)>,
+    mut replicas: Vec<(&mut B::Replica, &mut AlphaSearch)>,
     number: u64,
     step: u64,
 ) -> Result<AlphaStep, TrainError> {
     let Some(options) = &setup.config.architecture else { return Ok(AlphaStep::default()) };
     let mut batches = Vec::new();
     for (_, search) in &mut replicas {
-        batches.push(load_batch::<E::Real>(setup, &mut search.stream, search.data_seed, number)?);
+        batches.push(load_batch(backend, setup, &mut search.stream, search.data_seed, number)?);
     }
     let gates: Vec<Gates> = replicas.iter().map(|(_, search)| search.alphas.gates()).collect();
     let mut steps: Vec<_> = (replicas.iter_mut().zip(&gates).zip(&batches))
-        .map(|(((state, _), gates), batch)| GateStep { model: &setup.model, state, gates, batch: batch.view() })
+        .map(|(((replica, _), gates), batch)| GateStep { model: &setup.model, replica: &mut **replica, gates, batch })
         .collect();
-    let results = host.gate_gradients(&mut steps)?;
+    let results = backend.gate_gradients(&mut steps)?;
     if let Some((replica, result)) = results.iter().enumerate().find(|(_, result)| !result.loss.loss.is_finite()) {
         let trained = "the mixture on the mini-batch of the architecture parameters".to_owned();
         return Err(TrainError::Loss { step, trained, replica: replica as u32, loss: result.loss.loss });
@@ -75,7 +73,7 @@ pub fn step_alphas<E: Executor>(
         search.alphas.update(&result.gradients, &options.adam(), options.learning_rate);
     }
     let images: u64 = batches.iter().map(|batch| batch.labels.len() as u64).sum();
-    let graph = &host.training_plan(&setup.model, Choice::Mixture).graph;
+    let graph = &backend.training_plan(&setup.model, Choice::Mixture).graph;
     let cost = graph.gate_cost(size_of::<f32>() as u64) * images;
     Ok(AlphaStep { losses: results.into_iter().map(|result| result.loss).collect(), images, cost })
 }

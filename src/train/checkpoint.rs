@@ -2,6 +2,7 @@
 
 use super::config::{RunConfig, from_text};
 use super::{Setup, TrainError};
+use crate::device::DeviceError;
 use crate::files::FileError;
 use crate::network::{
     MOMENTUM, Model, State, Tensors, export_momentum, export_parameters, import_parameters, is_alpha,
@@ -10,6 +11,7 @@ use crate::search::{Alphas, export_alphas, import_alphas};
 use crate::space::Space;
 use crate::tensor::Real;
 use crate::tensors::TensorFile;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "crosstalk checkpoint 1";
@@ -32,9 +34,8 @@ pub struct Position {
 }
 
 /// What a checkpoint holds of a replica.
-#[derive(Clone, Copy)]
-pub struct Snapshot<'a, T> {
-    pub state: &'a State<T>,
+pub struct Snapshot<'a, T: Clone> {
+    pub state: Cow<'a, State<T>>,
     /// Of a search.
     pub alphas: Option<&'a Alphas>,
 }
@@ -81,11 +82,11 @@ fn import<T: Real>(model: &Model, tensors: &Tensors, path: &Path) -> Result<Stat
 ///
 /// # Errors
 /// Names the file that cannot be written.
-pub fn write<T: Real>(
+pub fn write<'a, T: Real>(
     run: &Path,
     setup: &Setup,
     position: &Position,
-    replicas: &[Snapshot<'_, T>],
+    replicas: impl Iterator<Item = Result<Snapshot<'a, T>, DeviceError>>,
 ) -> Result<PathBuf, TrainError> {
     let parent = run.join(FOLDER);
     create_folder(&parent)?;
@@ -93,9 +94,10 @@ pub fn write<T: Real>(
     let (partial, folder) = (parent.join(format!(".{name}.partial")), parent.join(&name));
     remove_folder(&partial)?;
     create_folder(&partial)?;
-    for (replica, snapshot) in replicas.iter().enumerate() {
-        let mut tensors = export_parameters(&setup.model, snapshot.state);
-        tensors.extend(export_momentum(&setup.model, snapshot.state));
+    for (replica, snapshot) in replicas.enumerate() {
+        let snapshot = snapshot?;
+        let mut tensors = export_parameters(&setup.model, &snapshot.state);
+        tensors.extend(export_momentum(&setup.model, &snapshot.state));
         tensors.extend(snapshot.alphas.map_or_else(Tensors::new, |alphas| export_alphas(setup.space(), alphas)));
         let metadata = [
             ("format", FORMAT.to_owned()),
@@ -309,7 +311,7 @@ impl Checkpoint {
     fn hash<T: Real>(&self, model: &Model) -> Result<blake3::Hash, TrainError> {
         let state: State<T> = import(model, &self.tensors, &self.path)?;
         let alphas = self.alphas(&model.network.space)?;
-        Ok(Snapshot { state: &state, alphas: alphas.as_ref() }.hash(model))
+        Ok(Snapshot { state: Cow::Borrowed(&state), alphas: alphas.as_ref() }.hash(model))
     }
 
     /// Compares the hash of the state, in the precision that it was written in, with the recorded one.

@@ -2,17 +2,16 @@
 
 use super::Setup;
 use super::config::NormRegime;
-use crate::backend::Executor;
-use crate::backend::host::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Host, Recalibrated};
+use crate::backend::Backend;
+use crate::backend::evaluation::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Recalibrated};
 use crate::device::DeviceError;
-use crate::network::State;
 use crate::records::AccuracyRecord;
 use crate::rng::{Purpose, Stream};
 use crate::space::Child;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What is evaluated: made once, used for many states.
+/// What is evaluated: made once, used for many replicas.
 pub struct Evaluator {
     setup: Arc<Setup>,
     pub children: Vec<Child>,
@@ -67,30 +66,31 @@ impl Evaluator {
     ///
     /// # Errors
     /// A device that fails.
-    pub fn evaluate<E: Executor>(
+    pub fn evaluate<B: Backend>(
         &self,
-        host: &Host<E>,
-        state: &State<E::Real>,
+        backend: &B,
+        replica: &B::Replica,
         norm: NormRegime,
         data_seed: u64,
     ) -> Result<Vec<ChildEvaluation>, DeviceError> {
-        self.evaluate_observed(host, state, norm, data_seed, &mut || {})
+        self.evaluate_observed(backend, replica, norm, data_seed, &mut || {})
     }
 
     /// As [`Evaluator::evaluate`]; `passed` hears of every pass.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn evaluate_observed<E: Executor>(
+    pub fn evaluate_observed<B: Backend>(
         &self,
-        host: &Host<E>,
-        state: &State<E::Real>,
+        backend: &B,
+        replica: &B::Replica,
         norm: NormRegime,
         data_seed: u64,
         passed: &mut dyn FnMut(),
     ) -> Result<Vec<ChildEvaluation>, DeviceError> {
-        let recalibrated =
-            (norm == NormRegime::Recalibrated).then(|| self.recalibrate(host, state, data_seed, passed)).transpose()?;
+        let recalibrated = (norm == NormRegime::Recalibrated)
+            .then(|| self.recalibrate(backend, replica, data_seed, passed))
+            .transpose()?;
         let regime = match (&recalibrated, norm) {
             (Some(statistics), _) => EvaluationRegime::Recalibrated(statistics),
             (None, NormRegime::Batch) => EvaluationRegime::Batch,
@@ -99,17 +99,17 @@ impl Evaluator {
         let mut results = vec![ChildEvaluation::default(); self.children.len()];
         let images: Vec<u32> = self.images.clone().collect();
         for images in images.chunks(self.batch as usize) {
-            let batch = self.setup.load(images);
-            host.evaluate(&self.plan, state, batch.view(), regime, &mut results, passed)?;
+            let batch = self.setup.load(backend, images)?;
+            self.plan.evaluate(backend, replica, &batch, regime, &mut results, passed)?;
         }
         Ok(results)
     }
 
     /// Statistics over fixed, unaugmented, training-size mini-batches of training images.
-    fn recalibrate<E: Executor>(
+    fn recalibrate<B: Backend>(
         &self,
-        host: &Host<E>,
-        state: &State<E::Real>,
+        backend: &B,
+        replica: &B::Replica,
         data_seed: u64,
         passed: &mut dyn FnMut(),
     ) -> Result<Recalibrated, DeviceError> {
@@ -120,9 +120,9 @@ impl Evaluator {
         let size = self.recalibration_images();
         for _ in 0..self.recalibration_batches {
             let chosen: Vec<u32> = images.by_ref().take(size).collect();
-            let batch = self.setup.load(&chosen);
+            let batch = self.setup.load(backend, &chosen)?;
             let batches = self.recalibration_batches as usize;
-            host.recalibrate(&self.plan, state, batch.view(), batches, &mut recalibrated, passed)?;
+            self.plan.recalibrate(backend, replica, &batch, batches, &mut recalibrated, passed)?;
         }
         Ok(recalibrated)
     }

@@ -3,7 +3,7 @@
 use super::available::{available_bytes, resident_bytes};
 use super::config::NormRegime;
 use super::{Evaluator, Setup, TrainError, Trainer};
-use crate::backend::{Demand, Executor};
+use crate::backend::{Backend, Demand};
 use crate::data::image_length;
 use crate::plan::Choice;
 use crate::space::Child;
@@ -37,7 +37,7 @@ pub struct Workload<'a> {
 
 impl<'a> Workload<'a> {
     /// Training to the end, with evaluations if there is an evaluator.
-    pub fn run<E: Executor>(trainer: &'a Trainer<E>, evaluator: Option<&'a Evaluator>) -> Self {
+    pub fn run<B: Backend>(trainer: &'a Trainer<B>, evaluator: Option<&'a Evaluator>) -> Self {
         let replicas = trainer.setup.config.replicas as usize;
         let lanes = trainer.lanes() * replicas;
         Self {
@@ -85,7 +85,7 @@ impl<'a> Workload<'a> {
     }
 
     /// A step on each of the evaluator's children, and an evaluation of all after each.
-    pub fn interference<E: Executor>(trainer: &Trainer<E>, evaluator: &'a Evaluator, norms: &'a [NormRegime]) -> Self {
+    pub fn interference<B: Backend>(trainer: &Trainer<B>, evaluator: &'a Evaluator, norms: &'a [NormRegime]) -> Self {
         let steps = Self::gradients(evaluator.children.clone(), trainer.most_images());
         // Before, after each step, and after the step with gradient zero.
         let results = (evaluator.children.len() + 2) * norms.len();
@@ -113,20 +113,20 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    pub fn new<E: Executor>(trainer: &Trainer<E>, work: &Workload<'_>) -> Self {
+    pub fn new<B: Backend>(trainer: &Trainer<B>, work: &Workload<'_>) -> Self {
         let model = &trainer.setup.model;
         let choices = work.trained.iter().map(|child| child.as_ref().map_or(Choice::Mixture, Choice::Child));
-        let plans: Vec<_> = choices.map(|choice| trainer.host.training_plan(model, choice)).collect();
+        let plans: Vec<_> = choices.map(|choice| trainer.backend.training_plan(model, choice)).collect();
         let graphs: Vec<_> = work.evaluation.iter().flat_map(|(evaluator, _)| evaluator.plan.graphs()).collect();
         let evaluation_images = work.evaluation.map_or(0, |(evaluator, norms)| evaluator.batch_images(norms));
-        let working = trainer.host.executor.working_memory(&Demand {
+        let working = trainer.backend.working_memory(&Demand {
             training: &plans,
             lanes: work.lanes,
             training_images: work.images,
             evaluation: &graphs,
             evaluation_images,
         });
-        let number_bytes = size_of::<E::Real>();
+        let number_bytes = size_of::<B::Real>();
         let pixel_bytes = image_length(trainer.setup.dataset.shape()) * number_bytes;
         let mini_batches = product([work.mini_batches, work.images, pixel_bytes]);
         let evaluated_pixels = product([evaluation_images, pixel_bytes]).saturating_sub(mini_batches);
@@ -177,7 +177,7 @@ impl MemoryPlan {
     }
 }
 
-impl<E: Executor> Trainer<E> {
+impl<B: Backend> Trainer<B> {
     /// Checks that the memory that is available suffices for some work, where the system tells: taking too much would end the process
     /// without a word.
     ///

@@ -11,6 +11,7 @@ mod memory;
 mod mini_batch;
 mod rate;
 mod run;
+mod run_folder;
 mod setup;
 mod trainer;
 
@@ -22,5 +23,6 @@ pub use error::TrainError;
 pub use evaluator::Evaluator;
 pub use memory::{MemoryPlan, Workload};
 pub use run::{Observer, Run, RunSummary};
+pub use run_folder::{has_ended, recorded_arithmetic, run_config};
 pub use setup::{Setup, build_model, listed_batches};
 pub use trainer::{Replica, StepResult, Trainer};

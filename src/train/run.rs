@@ -1,20 +1,16 @@
 //! A run with its folder: records, checkpoints, evaluation, resume.
 
 use super::checkpoint::{self, Checkpoint, Position};
-use super::config::{DERIVED, RunConfig, from_text};
-use super::{Evaluator, Replica, Setup, TrainError, Trainer, Workload};
-use crate::backend::Executor;
-use crate::files::{
-    FileError, FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically,
-};
+use super::config::{DERIVED, RunConfig};
+use super::run_folder::{CONFIG, RESULT};
+use super::{Evaluator, Setup, TrainError, Trainer, Workload};
+use crate::backend::Backend;
+use crate::files::{FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically};
 use crate::ops::Cost;
 use crate::records::{AccuracyRecord, AlphaRecord, Journal, Record, Recovery, StepRecord, read_parquet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-const CONFIG: &str = "run.toml";
-const RESULT: &str = "result.toml";
 
 /// Hears of a run while it goes on.
 pub trait Observer {
@@ -32,9 +28,9 @@ pub trait Observer {
 impl Observer for () {}
 
 /// A run in its folder.
-pub struct Run<E: Executor> {
+pub struct Run<B: Backend> {
     pub folder: PathBuf,
-    pub trainer: Trainer<E>,
+    pub trainer: Trainer<B>,
     pub evaluator: Option<Evaluator>,
     steps: Journal<StepRecord>,
     accuracy: Journal<AccuracyRecord>,
@@ -98,13 +94,13 @@ fn parquet_path(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.parquet"))
 }
 
-impl<E: Executor> Run<E> {
+impl<B: Backend> Run<B> {
     /// Starts a run in a folder of its own: `out`, which must not exist, or the first free of `runs/NAME`, `runs/NAME-2`, ...
     ///
     /// # Errors
     /// Children to evaluate or measure that the model does not hold, more memory than there is, a folder that exists or cannot be
     /// written.
-    pub fn create(trainer: Trainer<E>, out: Option<&Path>) -> Result<Self, TrainError> {
+    pub fn create(trainer: Trainer<B>, out: Option<&Path>) -> Result<Self, TrainError> {
         let evaluator = planned_evaluator(&trainer)?;
         let folder = match out {
             Some(path) => {
@@ -117,35 +113,10 @@ impl<E: Executor> Run<E> {
         Self::begin_in(&folder, trainer, evaluator).inspect_err(|_| drop(std::fs::remove_dir_all(&folder)))
     }
 
-    fn begin_in(folder: &Path, trainer: Trainer<E>, evaluator: Option<Evaluator>) -> Result<Self, TrainError> {
+    fn begin_in(folder: &Path, trainer: Trainer<B>, evaluator: Option<Evaluator>) -> Result<Self, TrainError> {
         let lock = FolderLock::take(folder)?;
         write_bytes_atomically(&folder.join(CONFIG), trainer.setup.config.to_toml()?.as_bytes())?;
         Self::begin(folder.to_owned(), trainer, evaluator, lock)
-    }
-
-    /// The configuration of a run's folder.
-    ///
-    /// # Errors
-    /// A folder without one, or one that does not parse.
-    pub fn config(folder: &Path) -> Result<RunConfig, TrainError> {
-        let path = folder.join(CONFIG);
-        if folder.is_dir() && !path.exists() {
-            let problem =
-                "holds no run.toml: it is no run folder, or its run was stopped before it began; start the run anew";
-            return Err(TrainError::Checkpoint { path: folder.to_owned(), problem: problem.to_owned() });
-        }
-        let text = std::fs::read_to_string(&path).map_err(|cause| FileError::new("read", &path, cause))?;
-        Ok(from_text(&text, &path.display().to_string(), &[])?)
-    }
-
-    /// What decided the bits of a run so far: the backend, instruction set and precision that its newest checkpoint records. `None`
-    /// where it was stopped before the first.
-    ///
-    /// # Errors
-    /// A checkpoint that is damaged.
-    pub fn recorded_arithmetic(folder: &Path) -> Result<Option<String>, TrainError> {
-        let newest = checkpoint::newest_checkpoint(folder)?;
-        newest.map(|newest| Ok(Checkpoint::read(&newest, 0)?.arithmetic)).transpose()
     }
 
     /// Goes on with a run from its newest checkpoint, or from its start if it was stopped before the first.
@@ -153,11 +124,11 @@ impl<E: Executor> Run<E> {
     /// # Errors
     /// Another backend or instruction set than the run began with, rows that the disk has lost, a checkpoint that is damaged or
     /// was removed.
-    pub fn resume(folder: &Path, setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
+    pub fn resume(folder: &Path, setup: Arc<Setup>, backend: B) -> Result<Self, TrainError> {
         let lock = FolderLock::take(folder)?;
         remove_unfinished(folder)?;
         if checkpoint::newest_checkpoint(folder)?.is_none() {
-            return Self::begin_again(folder, Trainer::new(setup, executor)?, lock);
+            return Self::begin_again(folder, Trainer::new(setup, backend)?, lock);
         }
         if !setup.config.checkpoint.keep_all {
             checkpoint::keep_newest(folder)?;
@@ -167,14 +138,14 @@ impl<E: Executor> Run<E> {
             (0..replicas).map(|replica| Checkpoint::read(folder, replica)).collect::<Result<_, _>>()?;
         let first = &checkpoints[0];
         let problem = |problem: String| TrainError::Checkpoint { path: first.path.clone(), problem };
-        let arithmetic = executor.arithmetic();
+        let arithmetic = backend.arithmetic();
         if first.arithmetic != arithmetic {
             let began = &first.arithmetic;
             return Err(problem(format!(
                 "was written by {began}, but this would go on with {arithmetic} and other bits; leave out --device and --simd to go on as it began"
             )));
         }
-        let trainer = Trainer::at(setup, executor, &checkpoints)?;
+        let trainer = Trainer::at(setup, backend, &checkpoints)?;
         let step = trainer.step;
         let evaluator = planned_evaluator(&trainer)?;
         let (steps, found) = resume_journal(folder, "steps", |row: &StepRecord| row.step < step)?;
@@ -203,7 +174,7 @@ impl<E: Executor> Run<E> {
     }
 
     /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
-    fn begin_again(folder: &Path, trainer: Trainer<E>, lock: FolderLock) -> Result<Self, TrainError> {
+    fn begin_again(folder: &Path, trainer: Trainer<B>, lock: FolderLock) -> Result<Self, TrainError> {
         // A search records its first architecture parameters before its first checkpoint.
         let recorded =
             recorded::<StepRecord>(folder, "steps")?.len() + recorded::<AccuracyRecord>(folder, "accuracy")?.len();
@@ -218,7 +189,7 @@ impl<E: Executor> Run<E> {
     /// Empty journals and the first checkpoint; from then on the run goes on from where it was stopped.
     fn begin(
         folder: PathBuf,
-        trainer: Trainer<E>,
+        trainer: Trainer<B>,
         evaluator: Option<Evaluator>,
         lock: FolderLock,
     ) -> Result<Self, TrainError> {
@@ -230,11 +201,6 @@ impl<E: Executor> Run<E> {
         run.record_alphas()?;
         run.checkpoint()?;
         Ok(run)
-    }
-
-    /// Whether a run has ended.
-    pub fn has_ended(folder: &Path) -> bool {
-        folder.join(RESULT).is_file()
     }
 
     /// Trains to the end and evaluates. The checkpoint of a step is there before its evaluation begins, so that a run that is killed while it
@@ -277,7 +243,7 @@ impl<E: Executor> Run<E> {
             }
             observer.step(step - first, last - first, images, loss);
         }
-        let state_hash = self.trainer.hash().to_string();
+        let state_hash = self.trainer.hash()?.to_string();
         let summary = RunSummary {
             steps: self.trainer.step,
             images,
@@ -298,7 +264,7 @@ impl<E: Executor> Run<E> {
     pub fn finish(self, summary: &RunSummary) -> Result<(), TrainError> {
         let Self { folder, trainer, steps, accuracy, alphas, .. } = self;
         let mut result = format!("steps = {}\nstate_hash = \"{}\"\n", summary.steps, summary.state_hash);
-        let hashes: Vec<String> = trainer.replica_hashes().iter().map(|hash| format!("\"{hash}\"")).collect();
+        let hashes: Vec<String> = trainer.replica_hashes()?.iter().map(|hash| format!("\"{hash}\"")).collect();
         result.push_str(&format!("replica_hashes = [{}]\n", hashes.join(", ")));
         if !summary.derived.is_empty() {
             result.push_str(&format!("derived = {:?}\n", summary.derived));
@@ -340,8 +306,8 @@ impl<E: Executor> Run<E> {
             let derived = derived.map(|child| Evaluator::new(setup, vec![child]));
             let evaluator = derived.as_ref().unwrap_or(evaluator);
             for norm in norms {
-                let (host, state, seed) = (&self.trainer.host, &replica.state, replica.data_seed);
-                let results = evaluator.evaluate_observed(host, state, *norm, seed, &mut passed)?;
+                let (backend, state, seed) = (&self.trainer.backend, &replica.state, replica.data_seed);
+                let results = evaluator.evaluate_observed(backend, state, *norm, seed, &mut passed)?;
                 rows.extend(evaluator.records(self.trainer.step, number as u32, *norm, &results));
             }
         }
@@ -375,13 +341,13 @@ impl<E: Executor> Run<E> {
             step: trainer.step,
             mini_batches: trainer.mini_batches,
             learning_rate: trainer.last_rate,
-            arithmetic: trainer.host.executor.arithmetic(),
+            arithmetic: trainer.backend.arithmetic(),
             step_rows: self.steps.rows(),
             accuracy_rows: self.accuracy.rows(),
             alpha_rows: self.alphas.as_ref().map_or(0, Journal::rows),
         };
-        let replicas: Vec<_> = trainer.replicas.iter().map(Replica::snapshot).collect();
-        checkpoint::write(&self.folder, &trainer.setup, &position, &replicas)?;
+        let snapshots = trainer.replicas.iter().map(|replica| trainer.snapshot(replica));
+        checkpoint::write(&self.folder, &trainer.setup, &position, snapshots)?;
         if !trainer.setup.config.checkpoint.keep_all {
             checkpoint::keep_newest(&self.folder)?;
         }
@@ -390,14 +356,14 @@ impl<E: Executor> Run<E> {
 }
 
 /// Rows of one evaluation of all replicas under all configured regimes.
-fn evaluation_rows<E: Executor>(trainer: &Trainer<E>, evaluator: Option<&Evaluator>) -> usize {
+fn evaluation_rows<B: Backend>(trainer: &Trainer<B>, evaluator: Option<&Evaluator>) -> usize {
     let children = evaluator.map_or(0, |evaluator| evaluator.children.len());
     trainer.replicas.len() * trainer.setup.config.evaluation.norm.len() * children
 }
 
 /// The evaluator that a run needs, once it is known that the run has the memory for it, for its training, and for the interference
 /// measured at its end. What is checked here would otherwise come to light with a run folder already made, or after hours of training.
-fn planned_evaluator<E: Executor>(trainer: &Trainer<E>) -> Result<Option<Evaluator>, TrainError> {
+fn planned_evaluator<B: Backend>(trainer: &Trainer<B>) -> Result<Option<Evaluator>, TrainError> {
     let setup = &trainer.setup;
     let RunConfig { evaluation, interference, .. } = &setup.config;
     let evaluator = |children| Evaluator::new(setup, children);

@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// What all replicas of a run have in common.
 pub struct Setup {
     pub config: RunConfig,
-    pub dataset: Dataset,
-    pub table: PixelTable,
+    pub dataset: Arc<Dataset>,
+    pub table: Arc<PixelTable>,
     pub split: SplitRanges,
     pub model: Arc<Model>,
     order: BatchOrder,
@@ -63,6 +63,7 @@ impl Setup {
         }
         let order = batch_order(config.data.order, "data.batches", config.data.batches.as_deref())?;
         let model = Arc::new(build_model(&mut config, &space, shape, dataset.classes)?);
+        let (dataset, table) = (Arc::new(dataset), Arc::new(table));
         Ok(Self { config, dataset, table, split, model, order, alphas })
     }
 

@@ -5,24 +5,24 @@ use super::checkpoint::{Checkpoint, Snapshot, read_alphas, read_weights};
 use super::children::ChildSchedule;
 use super::config::{DERIVED, MiniBatches};
 use super::memory::{Workload, check_banks};
-use super::mini_batch::{LoadedBatch, load_batch};
+use super::mini_batch::load_batch;
 use super::rate::learning_rate;
 use super::{Setup, TrainError};
-use crate::backend::Executor;
-use crate::backend::host::{Architecture, Host, ReplicaStep};
+use crate::backend::{Architecture, Backend, LoadedBatch, ReplicaStep};
 use crate::data::BatchStream;
+use crate::device::DeviceError;
 use crate::network::State;
 use crate::ops::Cost;
 use crate::plan::Choice;
 use crate::records::StepRecord;
 use crate::search::{Alphas, derive};
 use crate::space::{Child, Space};
-use crate::tensor::Real;
 use std::sync::Arc;
 
 /// One supernet with its own banks, seeds, children and data stream.
-pub struct Replica<T> {
-    pub state: State<T>,
+pub struct Replica<R> {
+    /// Weights, buffers and momentum, where the backend keeps them.
+    pub state: R,
     /// Seed of mini-batches, crops and flips.
     pub data_seed: u64,
     /// Of a search.
@@ -31,18 +31,13 @@ pub struct Replica<T> {
     children: ChildSchedule,
 }
 
-impl<T: Real> Replica<T> {
+impl<R> Replica<R> {
     /// `alphas` of a search.
-    fn new(setup: &Setup, number: u32, (state, alphas): (State<T>, Option<Alphas>)) -> Result<Self, TrainError> {
+    fn new(setup: &Setup, number: u32, (state, alphas): (R, Option<Alphas>)) -> Result<Self, TrainError> {
         let [_, data_seed, order] = setup.config.seed.of(number);
         let children = ChildSchedule::new(setup.space(), &setup.config.step, order)?;
         let search = alphas.map(|alphas| AlphaSearch::new(setup, alphas, data_seed)).transpose()?.flatten();
         Ok(Self { state, data_seed, search, stream: setup.stream(data_seed)?, children })
-    }
-
-    /// What a checkpoint holds.
-    pub fn snapshot(&self) -> Snapshot<'_, T> {
-        Snapshot { state: &self.state, alphas: self.search.as_ref().map(|search| &search.alphas) }
     }
 
     /// The child that the architecture parameters make.
@@ -60,10 +55,10 @@ impl<T: Real> Replica<T> {
 }
 
 /// All replicas of a run at one step.
-pub struct Trainer<E: Executor> {
+pub struct Trainer<B: Backend> {
     pub setup: Arc<Setup>,
-    pub host: Host<E>,
-    pub replicas: Vec<Replica<E::Real>>,
+    pub backend: B,
+    pub replicas: Vec<Replica<B::Replica>>,
     /// Updates done, those before the run's start included.
     pub step: u64,
     /// Mini-batches of each replica's stream that are used up.
@@ -82,16 +77,16 @@ pub struct StepResult {
     pub cost: Cost,
 }
 
-impl<E: Executor> Trainer<E> {
+impl<B: Backend> Trainer<B> {
     /// Replicas with initial weights, or where `config.start` says.
     ///
     /// # Errors
     /// Children or weights that do not fit the network, mini-batches that do not fit the data, banks that do not fit the memory.
-    pub fn new(setup: Arc<Setup>, executor: E) -> Result<Self, TrainError> {
-        check_banks::<E::Real>(&setup)?;
+    pub fn new(setup: Arc<Setup>, backend: B) -> Result<Self, TrainError> {
+        check_banks::<B::Real>(&setup)?;
         let config = setup.config.clone();
         let started = config.start.as_ref().map(|start| read_weights(&setup.model, &start.from, start.step > 0));
-        let started: Option<State<E::Real>> = started.transpose()?;
+        let started: Option<State<B::Real>> = started.transpose()?;
         let searched = config.start.as_ref().filter(|_| config.is_search());
         let searched =
             searched.map(|start| read_alphas(&setup.model, &start.from, start.step > 0)).transpose()?.flatten();
@@ -103,12 +98,12 @@ impl<E: Executor> Trainer<E> {
         };
         let (step, mini_batches) = config.start.as_ref().map_or((0, 0), |start| (start.step, start.mini_batches));
         let first = vec![state(0)];
-        let mut trainer = Self::with_states(setup.clone(), executor, first, step, mini_batches, None)?;
+        let mut trainer = Self::with_states(setup.clone(), backend, first, step, mini_batches, None)?;
         if config.replicas > 1 {
             trainer.check_memory(&Workload::run(&trainer, None))?;
         }
         for replica in 1..config.replicas {
-            trainer.replicas.push(Replica::new(&setup, replica, state(replica))?);
+            trainer.add_replica(state(replica))?;
         }
         Ok(trainer)
     }
@@ -117,27 +112,44 @@ impl<E: Executor> Trainer<E> {
     ///
     /// # Errors
     /// No checkpoint, or as [`Trainer::new`].
-    pub fn at(setup: Arc<Setup>, executor: E, checkpoints: &[Checkpoint]) -> Result<Self, TrainError> {
+    pub fn at(setup: Arc<Setup>, backend: B, checkpoints: &[Checkpoint]) -> Result<Self, TrainError> {
         let states = checkpoints
             .iter()
             .map(|checkpoint| Ok((checkpoint.state(&setup.model)?, checkpoint.alphas(setup.space())?)));
         let states = states.collect::<Result<_, TrainError>>()?;
         let position = checkpoints.first().map(|first| (first.step, first.mini_batches, first.learning_rate));
         let (step, mini_batches, last_rate) = position.unwrap_or_default();
-        Self::with_states(setup, executor, states, step, mini_batches, last_rate)
+        Self::with_states(setup, backend, states, step, mini_batches, last_rate)
     }
 
     fn with_states(
         setup: Arc<Setup>,
-        executor: E,
-        states: Vec<(State<E::Real>, Option<Alphas>)>,
+        backend: B,
+        states: Vec<(State<B::Real>, Option<Alphas>)>,
         step: u64,
         mini_batches: u64,
         last_rate: Option<f64>,
     ) -> Result<Self, TrainError> {
-        let replicas = (0..).zip(states).map(|(replica, state)| Replica::new(&setup, replica, state));
-        let replicas = replicas.collect::<Result<_, _>>()?;
-        Ok(Self { host: Host::new(executor), replicas, step, mini_batches, last_rate, setup })
+        let mut trainer = Self { backend, replicas: Vec::new(), step, mini_batches, last_rate, setup };
+        states.into_iter().try_for_each(|state| trainer.add_replica(state))?;
+        Ok(trainer)
+    }
+
+    /// Adds the next replica.
+    fn add_replica(&mut self, (state, alphas): (State<B::Real>, Option<Alphas>)) -> Result<(), TrainError> {
+        let number = self.replicas.len() as u32;
+        let state = self.backend.replica(&self.setup.model, state)?;
+        self.replicas.push(Replica::new(&self.setup, number, (state, alphas))?);
+        Ok(())
+    }
+
+    /// What a checkpoint holds of a replica.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn snapshot<'a>(&'a self, replica: &'a Replica<B::Replica>) -> Result<Snapshot<'a, B::Real>, DeviceError> {
+        let state = self.backend.state(&self.setup.model, &replica.state)?;
+        Ok(Snapshot { state, alphas: replica.search.as_ref().map(|search| &search.alphas) })
     }
 
     /// Lanes of a step of one replica.
@@ -202,9 +214,9 @@ impl<E: Executor> Trainer<E> {
     ///
     /// # Errors
     /// A list of mini-batches that has run out.
-    pub fn mini_batch(&mut self, replica: usize, number: u64) -> Result<LoadedBatch<E::Real>, TrainError> {
+    pub fn mini_batch(&mut self, replica: usize, number: u64) -> Result<LoadedBatch<B>, TrainError> {
         let Replica { stream, data_seed, .. } = &mut self.replicas[replica];
-        load_batch(&self.setup, stream, *data_seed, number)
+        load_batch(&self.backend, &self.setup, stream, *data_seed, number)
     }
 
     /// One update of every replica: of its architecture parameters if it has some, then of its weights.
@@ -216,7 +228,7 @@ impl<E: Executor> Trainer<E> {
         let (number, rate) = (self.step, self.learning_rate());
         let searched =
             self.replicas.iter_mut().filter_map(|replica| Some((&mut replica.state, replica.search.as_mut()?)));
-        let alpha_step = step_alphas(&self.host, &setup, searched.collect(), self.mini_batches, number)?;
+        let alpha_step = step_alphas(&self.backend, &setup, searched.collect(), self.mini_batches, number)?;
         let mut batches = Vec::new();
         let mut trained: Vec<Vec<Architecture>> = Vec::new();
         for index in 0..self.replicas.len() {
@@ -225,19 +237,19 @@ impl<E: Executor> Trainer<E> {
             let done = self.step - self.first_step();
             trained.push(self.replicas[index].architectures(setup.space(), done));
         }
-        let mut steps: Vec<ReplicaStep<'_, E::Real>> = (self.replicas.iter_mut().zip(&batches).zip(&trained))
+        let mut steps: Vec<ReplicaStep<'_, B>> = (self.replicas.iter_mut().zip(&batches).zip(&trained))
             .map(|((replica, batches), trained)| ReplicaStep {
                 model: &setup.model,
-                state: &mut replica.state,
+                replica: &mut replica.state,
                 lanes: (trained.iter().enumerate())
-                    .map(|(lane, trained)| (trained.clone(), batches[lane.min(batches.len() - 1)].view()))
+                    .map(|(lane, trained)| (trained.clone(), &batches[lane.min(batches.len() - 1)]))
                     .collect(),
                 reduce: setup.config.step.reduce(),
                 sgd: setup.config.optimizer.sgd(),
                 learning_rate: rate,
             })
             .collect();
-        let losses = self.host.step(&mut steps)?;
+        let losses = self.backend.step(&mut steps)?;
         let mut records = Vec::new();
         for (replica, (step, losses)) in steps.iter().zip(&losses).enumerate() {
             for ((trained, batch), lane) in step.lanes.iter().zip(losses) {
@@ -265,7 +277,7 @@ impl<E: Executor> Trainer<E> {
         }
         let images: u64 = records.iter().map(|record| u64::from(record.images)).sum();
         let lanes = steps.iter().flat_map(|step| &step.lanes);
-        let of_image = |choice: Choice| self.host.training_plan(&setup.model, choice).cost;
+        let of_image = |choice: Choice| self.backend.training_plan(&setup.model, choice).cost;
         let cost: Cost = lanes.map(|(trained, batch)| of_image(trained.choice()) * batch.labels.len() as u64).sum();
         self.step += 1;
         self.mini_batches += self.mini_batches_per_step();
@@ -284,19 +296,24 @@ impl<E: Executor> Trainer<E> {
     }
 
     /// Hash of the state: a replica's own, or of all replicas' in order.
-    pub fn hash(&self) -> blake3::Hash {
-        let hashes = self.replica_hashes();
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn hash(&self) -> Result<blake3::Hash, DeviceError> {
+        let hashes = self.replica_hashes()?;
         if let [only] = hashes.as_slice() {
-            return *only;
+            return Ok(*only);
         }
         let mut hasher = blake3::Hasher::new();
         for hash in hashes {
             hasher.update(hash.as_bytes());
         }
-        hasher.finalize()
+        Ok(hasher.finalize())
     }
 
-    pub fn replica_hashes(&self) -> Vec<blake3::Hash> {
-        self.replicas.iter().map(|replica| replica.snapshot().hash(&self.setup.model)).collect()
+    /// # Errors
+    /// A device that fails.
+    pub fn replica_hashes(&self) -> Result<Vec<blake3::Hash>, DeviceError> {
+        self.replicas.iter().map(|replica| Ok(self.snapshot(replica)?.hash(&self.setup.model))).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! PyTorch's networks with their weights and mini-batches, as `tests/pytorch/networks.py` wrote them.
 
 use crate::common::goldens::Golden;
-use crosstalk::backend::MiniBatch;
+use crosstalk::backend::{Backend, LoadedBatch};
 use crosstalk::data::{Dataset, PixelTable, Records, gather, image_length, labels};
 use crosstalk::network::{Model, Network, NetworkSize, Sharing, State, export_parameters, import_parameters};
 use crosstalk::space::{Child, Space};
@@ -60,8 +60,12 @@ impl<T: Real> Case<T> {
         Self { golden, model, state, images, labels }
     }
 
-    pub fn batch(&self) -> MiniBatch<'_, T> {
-        MiniBatch { images: &self.images, labels: &self.labels }
+    pub fn batch<B: Backend<Real = T>>(&self, backend: &B) -> LoadedBatch<B> {
+        backend.load_numbers(self.images.clone(), self.labels.clone()).expect("a device that works")
+    }
+
+    pub fn replica<B: Backend<Real = T>>(&self, backend: &B) -> B::Replica {
+        backend.replica(&self.model, self.state.clone()).expect("a device that works")
     }
 
     pub fn children(&self) -> Vec<(String, Child)> {

@@ -11,6 +11,7 @@ use common::goldens::Golden;
 use common::gpu;
 use crosstalk::backend::cpu::Cpu;
 use crosstalk::backend::cuda::Cuda;
+use crosstalk::backend::host::Host;
 use crosstalk::backend::reference::Reference;
 use crosstalk::device::Device;
 #[cfg(unix)]
@@ -61,12 +62,16 @@ fn correct(predictions: &[u8], labels: &[u8]) -> usize {
 
 #[test]
 fn losses_and_gradients_of_the_reference_are_those_of_pytorch() {
-    check_training(&Reference, &F64);
+    check_training(&Host::new(Reference), &F64);
 }
 
 #[test]
 fn losses_and_gradients_of_the_cpu_are_those_of_pytorch() {
-    Level::available().into_iter().for_each(|level| check_training(&Cpu::new(level), &F32));
+    Level::available().into_iter().for_each(|level| check_training(&cpu(level), &F32));
+}
+
+fn cpu(level: Level) -> Host<Cpu> {
+    Host::new(Cpu::new(level))
 }
 
 /// The kernels for GPUs, under two of the orders that a device may choose.
@@ -86,65 +91,65 @@ fn losses_and_gradients_of_the_emulated_gpu_are_those_of_pytorch() {
 #[cfg(unix)]
 #[test]
 fn mixtures_and_their_architecture_parameters_on_the_emulated_gpu_are_those_of_pytorch() {
-    emulators().for_each(|cuda| check_mixtures(cuda, &F32));
+    emulators().for_each(|cuda| check_mixtures(&cuda, &F32));
 }
 
 #[cfg(unix)]
 #[test]
 fn running_statistics_of_the_emulated_gpu_move_as_in_pytorch() {
-    emulators().take(1).for_each(|cuda| check_running_statistics(cuda, &F32));
+    emulators().take(1).for_each(|cuda| check_running_statistics(&cuda, &F32));
 }
 
 #[cfg(unix)]
 #[test]
 fn evaluations_of_the_emulated_gpu_are_those_of_pytorch() {
-    emulators().take(1).for_each(|cuda| check_evaluation(cuda, &F32));
+    emulators().take(1).for_each(|cuda| check_evaluation(&cuda, &F32));
 }
 
 #[cfg(unix)]
 #[test]
 fn evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone_on_the_emulated_gpu() {
-    emulators().take(1).for_each(|cuda| check_merged_graphs(cuda, "sample:3"));
+    emulators().take(1).for_each(|cuda| check_merged_graphs(&cuda, "sample:3"));
 }
 
 #[test]
 fn mixtures_and_their_architecture_parameters_on_the_reference_are_those_of_pytorch() {
-    check_mixtures(Reference, &F64);
+    check_mixtures(&Host::new(Reference), &F64);
 }
 
 #[test]
 fn mixtures_and_their_architecture_parameters_on_the_cpu_are_those_of_pytorch() {
-    Level::available().into_iter().for_each(|level| check_mixtures(Cpu::new(level), &F32));
+    Level::available().into_iter().for_each(|level| check_mixtures(&cpu(level), &F32));
 }
 
 #[test]
 fn running_statistics_of_the_reference_move_as_in_pytorch() {
-    check_running_statistics(Reference, &F64);
+    check_running_statistics(&Host::new(Reference), &F64);
 }
 
 #[test]
 fn running_statistics_of_the_cpu_move_as_in_pytorch() {
-    Level::available().into_iter().for_each(|level| check_running_statistics(Cpu::new(level), &F32));
+    Level::available().into_iter().for_each(|level| check_running_statistics(&cpu(level), &F32));
 }
 
 #[test]
 fn evaluations_of_the_reference_are_those_of_pytorch() {
-    check_evaluation(Reference, &F64);
+    check_evaluation(&Host::new(Reference), &F64);
 }
 
 #[test]
 fn evaluations_of_the_cpu_are_those_of_pytorch() {
-    Level::available().into_iter().for_each(|level| check_evaluation(Cpu::new(level), &F32));
+    Level::available().into_iter().for_each(|level| check_evaluation(&cpu(level), &F32));
 }
 
 #[test]
 fn evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone_on_the_reference() {
-    check_merged_graphs(Reference, "every:64");
+    check_merged_graphs(&Host::new(Reference), "every:64");
 }
 
 #[test]
 fn evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone_on_the_cpu() {
-    Level::available().into_iter().for_each(|level| check_merged_graphs(Cpu::new(level), "every:64"));
+    Level::available().into_iter().for_each(|level| check_merged_graphs(&cpu(level), "every:64"));
 }
 
 fn on_the_gpu() -> Cuda {
@@ -160,23 +165,23 @@ fn on_a_gpu_losses_and_gradients_are_those_of_pytorch() {
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_mixtures_and_their_architecture_parameters_are_those_of_pytorch() {
-    check_mixtures(on_the_gpu(), &F32);
+    check_mixtures(&on_the_gpu(), &F32);
 }
 
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_running_statistics_move_as_in_pytorch() {
-    check_running_statistics(on_the_gpu(), &F32);
+    check_running_statistics(&on_the_gpu(), &F32);
 }
 
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_evaluations_are_those_of_pytorch() {
-    check_evaluation(on_the_gpu(), &F32);
+    check_evaluation(&on_the_gpu(), &F32);
 }
 
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_evaluating_all_children_in_one_graph_gives_the_bits_of_each_alone() {
-    check_merged_graphs(on_the_gpu(), "every:64");
+    check_merged_graphs(&on_the_gpu(), "every:64");
 }

@@ -3,8 +3,7 @@
 use crate::case::{Case, MIXTURES, NETWORKS};
 use crate::common::goldens::{assert_close, tensor};
 use crate::{Tolerances, assert_loss_is_close, correct, predictions};
-use crosstalk::backend::host::{Architecture, GateStep, Host, Reduce, ReplicaStep};
-use crosstalk::backend::{Executor, LanePlan, TrainLane, TrainResult};
+use crosstalk::backend::{Architecture, Backend, GateStep, Lane, LanePlan, Reduce, ReplicaStep, TrainResult};
 use crosstalk::network::{State, export_parameters};
 use crosstalk::ops::sgd::{Sgd, Unsampled};
 use crosstalk::plan::{Gates, Graph};
@@ -14,37 +13,32 @@ use crosstalk::tensors::{Tensor, Values};
 use std::collections::BTreeMap;
 
 /// Loss and gradient of every parameter that a child uses.
-pub fn check_training<E: Executor>(executor: &E, tolerances: &Tolerances) {
+pub fn check_training<B: Backend>(backend: &B, tolerances: &Tolerances) {
     for name in NETWORKS {
-        let case: Case<E::Real> = Case::read(name);
+        let case: Case<B::Real> = Case::read(name);
         for (child_name, child) in case.children() {
             let graph = Graph::of_children(&case.model, &[child]);
-            check_lane(executor, tolerances, &case, &format!("{name}, child {child_name}"), &child_name, graph, None);
+            check_lane(backend, tolerances, &case, &format!("{name}, child {child_name}"), &child_name, graph, None);
         }
     }
 }
 
 /// Loss and weight gradients of one lane against the golden numbers under `key`.
-pub fn check_lane<E: Executor>(
-    executor: &E,
+pub fn check_lane<B: Backend>(
+    backend: &B,
     tolerances: &Tolerances,
-    case: &Case<E::Real>,
+    case: &Case<B::Real>,
     label: &str,
     key: &str,
     graph: Graph,
     gates: Option<&Gates>,
-) -> TrainResult<E::Real> {
+) -> TrainResult<B::Real> {
     let network = &case.model.network;
     let plan = LanePlan::training(network, graph);
-    let lane = TrainLane {
-        network,
-        plan: &plan,
-        batch: case.batch(),
-        bank: &case.state.weights,
-        gates,
-        weight_gradients: true,
-    };
-    let result = executor.train(&[lane]).expect("a device that works").remove(0);
+    let (replica, batch) = (case.replica(backend), case.batch(backend));
+    let (model, replica, batch) = (&case.model, &replica, &batch);
+    let lane = Lane { model, replica, plan: &plan, batch, gates, weight_gradients: true };
+    let result = backend.gradients(&[lane]).expect("a device that works").remove(0);
     let loss = case.golden.number(&format!("loss/{key}"));
     assert_loss_is_close(label, result.loss, loss, tolerances.loss);
     let logits = case.golden.values::<f64>(&format!("logits/{key}"));
@@ -64,19 +58,18 @@ pub fn check_lane<E: Executor>(
 }
 
 /// The mixture of all candidates: its loss, gradients of weights and of architecture parameters, and the running statistics that it moves.
-pub fn check_mixtures<E: Executor>(executor: E, tolerances: &Tolerances) {
-    let host = Host::new(executor);
+pub fn check_mixtures<B: Backend>(backend: &B, tolerances: &Tolerances) {
     for name in MIXTURES {
-        let case: Case<E::Real> = Case::read(name);
+        let case: Case<B::Real> = Case::read(name);
         let (model, space) = (&case.model, &case.model.network.space);
         let alphas =
             import_alphas(space, &case.golden.under("alphas/"), false).expect("alphas that fit").expect("alphas");
         let gates = alphas.gates();
         let graph = Graph::of_mixture(model);
-        let whole = check_lane(&host.executor, tolerances, &case, name, "mixture", graph, Some(&gates));
-        let mut state = case.state.clone();
-        let step = GateStep { model, state: &mut state, gates: &gates, batch: case.batch() };
-        let found = host.gate_gradients(&mut [step]).expect("a device that works").remove(0);
+        let whole = check_lane(backend, tolerances, &case, name, "mixture", graph, Some(&gates));
+        let (mut replica, batch) = (case.replica(backend), case.batch(backend));
+        let step = GateStep { model, replica: &mut replica, gates: &gates, batch: &batch };
+        let found = backend.gate_gradients(&mut [step]).expect("a device that works").remove(0);
         assert_eq!(found.gradients, whole.gates, "{name}: without the gradients of the weights");
         let loss = case.golden.number("loss/mixture");
         assert_loss_is_close(name, found.loss.loss, loss, tolerances.loss);
@@ -84,6 +77,7 @@ pub fn check_mixtures<E: Executor>(executor: E, tolerances: &Tolerances) {
         let expected = case.golden.under("alpha_grad/");
         let worst = assert_close(&format!("alphas of {name}"), gradients, expected, tolerances.gradient);
         println!("{name}: gradients of alphas {worst:.1e}");
+        let state = backend.state(model, &replica).expect("a device that works");
         assert_tracked(name, &case, &state, "mixture", tolerances);
     }
 }
@@ -104,18 +98,19 @@ fn drop_canceled(label: &str, pair: [&mut BTreeMap<String, Tensor>; 2], toleranc
 }
 
 /// Running statistics and counts that one step moves; every other tensor stays as it was.
-pub fn check_running_statistics<E: Executor>(executor: E, tolerances: &Tolerances) {
-    let host = Host::new(executor);
+pub fn check_running_statistics<B: Backend>(backend: &B, tolerances: &Tolerances) {
     for name in NETWORKS {
-        let case: Case<E::Real> = Case::read(name);
+        let case: Case<B::Real> = Case::read(name);
         for (child_name, child) in case.children() {
-            let mut state = case.state.clone();
-            let lanes = vec![(Architecture::Child(child), case.batch())];
+            let (mut replica, batch) = (case.replica(backend), case.batch(backend));
+            let lanes = vec![(Architecture::Child(child), &batch)];
             let sgd =
                 Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false, clip_norm: None, unsampled: Unsampled::Skip };
             let (model, reduce) = (&case.model, Reduce::Mean);
-            host.step(&mut [ReplicaStep { model, state: &mut state, lanes, reduce, sgd, learning_rate: 0.0 }])
+            backend
+                .step(&mut [ReplicaStep { model, replica: &mut replica, lanes, reduce, sgd, learning_rate: 0.0 }])
                 .expect("a device that works");
+            let state = backend.state(model, &replica).expect("a device that works");
             assert_tracked(&format!("{name}, child {child_name}"), &case, &state, &child_name, tolerances);
         }
     }

@@ -6,7 +6,7 @@
 use super::arena::disjoint;
 use super::inputs::{Source, chunks};
 use super::{LaneRun, tail, with_scratch};
-use crate::backend::executor::TrainResult;
+use crate::backend::TrainResult;
 use crate::network::ParameterRef;
 use crate::ops::head::cpu::{ClassifierGradients, Outputs};
 use crate::ops::input::{GradientSums, Input, OutputGradient, OutputGradientReader, Segment, SegmentGradient};

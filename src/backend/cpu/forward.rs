@@ -3,7 +3,7 @@
 use super::arena::disjoint;
 use super::inputs::{Source, chunks};
 use super::{HeadState, LaneRun, with_scratch};
-use crate::backend::executor::Regime;
+use crate::backend::Regime;
 use crate::backend::normalization::given_statistics;
 use crate::network::ParameterRef;
 use crate::ops::head::cpu::Outputs;

@@ -9,10 +9,8 @@ mod forward;
 mod inputs;
 mod norm;
 
-use super::executor::{
-    Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
-};
-use super::{BatchStatistics, LanePlan};
+use super::executor::{Demand, Executor, MiniBatch, TrainLane, WorkingMemory};
+use super::{BatchStatistics, Evaluation, HeadResult, LanePlan, Regime, TrainResult};
 use crate::device::DeviceError;
 use crate::network::{Bank, Network};
 use crate::ops::head::cpu::Head;

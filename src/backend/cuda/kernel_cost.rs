@@ -2,7 +2,7 @@
 
 use super::kernels::{Pass, StageKernels, stored_channels};
 use super::launches::LaunchTask;
-use super::layout::{LaneShape, classes, weights};
+use super::layout::{LaneShape, classes};
 use crate::ops::cuda::Storage;
 use crate::ops::{Operation, PoolKind};
 use crate::plan::{Graph, Stage, StageId, StageKind, ValueId};
@@ -31,10 +31,14 @@ impl AddAssign for KernelCost {
 const WORD: u64 = size_of::<f32>() as u64;
 
 impl KernelCost {
-    /// Of adding so many parts of `len` numbers.
-    pub fn of_sum(parts: u32, len: usize) -> Self {
-        let (parts, len) = (u64::from(parts), len as u64);
-        Self { bytes: (parts + 1) * len * WORD, tensor_flops: 0, vector_flops: parts * len }
+    /// Of adding parts: of each sum how many there are, and their length.
+    pub fn of_sums(sums: impl Iterator<Item = (u32, usize)>) -> Self {
+        let mut cost = Self::default();
+        for (parts, len) in sums {
+            let (parts, len) = (u64::from(parts), len as u64);
+            cost += Self { bytes: (parts + 1) * len * WORD, tensor_flops: 0, vector_flops: parts * len };
+        }
+        cost
     }
 
     /// Of one task of a lane. `kernels`: of its stage.
@@ -193,7 +197,7 @@ impl Traffic<'_> {
     }
 
     fn weight(&self, index: usize) -> u64 {
-        weights(self.stage).get(index).map_or(0, |weight| self.lane.plan.row_range(*weight).len() as u64 * WORD)
+        self.stage.weights().get(index).map_or(0, |weight| self.lane.plan.row_range(*weight).len() as u64 * WORD)
     }
 
     fn weight_parts(&self, index: usize) -> u64 {

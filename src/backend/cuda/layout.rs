@@ -14,6 +14,8 @@ pub struct LaneShape<'a> {
     pub images: usize,
     pub training: bool,
     pub weight_gradients: bool,
+    /// Whether they are wanted one by one, not added to those of other lanes.
+    pub keeps_row: bool,
     /// Whether the gradients of its gates are wanted.
     pub gated: bool,
     /// By value; none where the batch itself is measured.
@@ -23,6 +25,25 @@ pub struct LaneShape<'a> {
 impl LaneShape<'_> {
     pub fn is_given(&self, value: ValueId) -> bool {
         self.given.get(value).is_some_and(Option::is_some)
+    }
+
+    /// Elements of its row.
+    fn row_len(&self) -> usize {
+        match (self.weight_gradients, self.keeps_row) {
+            (true, true) => self.plan.row_len,
+            (true, false) => self.plan.levels().whole_gradients_len,
+            (false, _) => 0,
+        }
+    }
+
+    /// Where a gradient lies in the row; none if it has no place there.
+    fn row_place(&self, reference: ParameterRef) -> Option<usize> {
+        let range = match (self.weight_gradients, self.keeps_row) {
+            (true, true) => Some(self.plan.row_range(reference)),
+            (true, false) => self.plan.levels().whole_gradients.get(&reference).cloned(),
+            (false, _) => None,
+        };
+        range.map(|range| range.start)
     }
 }
 
@@ -69,9 +90,11 @@ pub struct Sizes {
     pub arena: Places,
     /// What kernels leave for each other.
     pub work: Places,
+    /// Gradients of lanes that come in one piece, or all of them.
+    pub rows: Places,
     /// What comes back.
     pub results: Places,
-    /// What the host computes for a step.
+    /// Normalizations that the host computes.
     pub constants: Places,
     pub counters: usize,
     pub sources: usize,
@@ -85,7 +108,7 @@ pub struct LaneLayout {
     pub stages: Vec<StagePlaces>,
     pub kernels: Vec<StageKernels>,
     pub heads: Vec<HeadPlaces>,
-    /// `results`
+    /// `rows`
     pub row: usize,
     /// The lane's first in `gates`.
     pub first_gate: usize,
@@ -128,7 +151,7 @@ impl LaneLayout {
         let mut gate_count = 0;
         let stages = (graph.stages.iter().zip(&kernels))
             .map(|(stage, kernels)| {
-                let weights = weights(stage);
+                let weights = stage.weights();
                 let len = |index: usize| weights.get(index).map_or(0, |weight| plan.row_range(*weight).len());
                 let parts = |index: usize| if lane.weight_gradients { kernels.weight_parts[index] as usize } else { 0 };
                 let weight_parts = [0, 1].map(|index| sizes.work.take::<f32>(parts(index) * len(index)));
@@ -167,21 +190,46 @@ impl LaneLayout {
                 }
             })
             .collect();
-        let row = sizes.results.take::<f32>(if lane.weight_gradients { plan.row_len } else { 0 });
+        let row = sizes.rows.take::<f32>(lane.row_len());
         let gate_results = sizes.results.take::<f64>(gate_count);
         Self { arena, norms, stages, kernels, heads, row, first_gate, gate_results }
     }
 }
 
 impl Sizes {
+    /// Of the next lanes, which use the same memory again but for results.
+    pub fn next(&self) -> Self {
+        Self { results: self.results, ..Self::default() }
+    }
+
+    /// Of both, one after the other.
+    pub fn or(&self, other: &Self) -> Self {
+        let larger = |of: fn(&Self) -> Places| of(self).or(of(other));
+        Self {
+            arena: larger(|sizes| sizes.arena),
+            work: larger(|sizes| sizes.work),
+            rows: larger(|sizes| sizes.rows),
+            results: larger(|sizes| sizes.results),
+            constants: larger(|sizes| sizes.constants),
+            counters: self.counters.max(other.counters),
+            sources: self.sources.max(other.sources),
+            gates: self.gates.max(other.gates),
+        }
+    }
+
     /// Of all buffers.
     pub fn bytes(&self) -> usize {
-        let places = [&self.arena, &self.work, &self.results, &self.constants].map(Places::bytes);
+        let places = [&self.arena, &self.work, &self.rows, &self.results, &self.constants].map(Places::bytes);
         places.iter().sum::<usize>() + self.sources * size_of::<Source>()
     }
 }
 
 impl LaneLayout {
+    /// `rows`: where a gradient lies that has a place in the lane's row.
+    pub fn row_place(&self, lane: &LaneShape<'_>, reference: ParameterRef) -> Option<usize> {
+        lane.row_place(reference).map(|element| self.row + element * size_of::<f32>())
+    }
+
     /// The gates of a mixture with their places.
     pub fn gates(&self, graph: &Graph) -> impl Iterator<Item = (GateRef, (usize, usize))> {
         let of_stage = |(stage, places): (&Stage, &StagePlaces)| {
@@ -192,15 +240,6 @@ impl LaneLayout {
             gates.into_iter().zip(places.gates.clone()).collect::<Vec<_>>()
         };
         graph.stages.iter().zip(&self.stages).flat_map(of_stage).collect::<Vec<_>>().into_iter()
-    }
-}
-
-/// The weights of a stage, whose gradients have parts.
-pub fn weights(stage: &Stage) -> Vec<ParameterRef> {
-    match &stage.kind {
-        StageKind::Linear { weights, .. } => weights.clone(),
-        StageKind::Head { weight, bias, .. } => vec![*weight, *bias],
-        StageKind::Node { .. } => Vec::new(),
     }
 }
 

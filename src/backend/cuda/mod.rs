@@ -1,42 +1,69 @@
 //! The backend for devices: lanes side by side, level by level, by the kernels of `kernels/` on a GPU or on the emulator.
 //!
-//! A step uploads banks, mini-batches and one table of tasks for every launch, and downloads losses, statistics and rows. Tiles and chunks
-//! are functions of a stage's shape, so that no result depends on which lanes run together.
+//! Banks, pixels and the update stay on the device. A step uploads the tables of its launches and downloads losses. Tiles and chunks are functions of a
+//! stage's shape, so that no result depends on which lanes run together.
 
 mod kernel_cost;
 mod kernels;
 mod launches;
 mod layout;
 mod memory;
+mod pixels;
 mod places;
 mod program;
+mod replica;
 mod results;
 mod step_plan;
+mod tables;
 mod tasks;
 pub mod update;
 mod wave;
 
+pub use pixels::DevicePixels;
+pub use replica::DeviceReplica;
 pub use step_plan::{KernelRow, LAUNCH_SECONDS, PlannedLane, StepMemory, StepPlan};
 
-use super::LanePlan;
-use super::executor::{Demand, Evaluation, Executor, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory};
 use super::normalization::given_statistics;
+use super::{
+    Backend, Demand, Evaluation, GateGradients, GateStep, Lane, LaneLoss, LanePlan, LoadedBatch, Regime, ReplicaStep,
+    TrainResult, TrainingPlans, WorkingMemory,
+};
+use crate::data::{Dataset, PixelTable, Placement, labels};
 use crate::device::{Device, DeviceError};
-use crate::network::{Bank, Network};
+use crate::network::{Model, State};
 use crate::ops::cuda::Storage;
+use crate::plan::Choice;
 use layout::{LaneLayout, LaneShape, Sizes};
 use memory::Memory;
-use std::sync::{Mutex, PoisonError};
-use wave::{Lane, Wave};
-
-/// Lanes that run together: enough for small lanes to fill a large GPU.
-const MOST_LANES: usize = 64;
+use pixels::PixelLoader;
+use places::Growing;
+use program::{Ending, run};
+use results::Results;
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tables::Capacities;
+use update::Update;
+use wave::{MOST_LANES, WaveLane, Waves};
 
 /// The CUDA backend.
 pub struct Cuda {
     storage: Storage,
+    /// Lanes that run together at most.
+    lanes: usize,
     arithmetic: String,
-    memory: Mutex<Memory>,
+    device: Device,
+    plans: TrainingPlans,
+    state: Mutex<DeviceState>,
+}
+
+/// What is on the device, but for replicas and mini-batches.
+struct DeviceState {
+    memory: Memory,
+    tables: Growing<u8>,
+    loader: PixelLoader,
+    /// Of steps, and of steps of gates.
+    steps: Capacities,
+    gate_steps: Capacities,
 }
 
 impl Cuda {
@@ -46,12 +73,59 @@ impl Cuda {
             Storage::Bf16 => "bf16",
         };
         let arithmetic = format!("{} {number}", device.architecture());
-        Self { storage, arithmetic, memory: Mutex::new(Memory::new(device)) }
+        let state = DeviceState {
+            memory: Memory::new(device.clone()),
+            tables: Growing::new("tables"),
+            loader: PixelLoader::new(device.clone()),
+            steps: Capacities::default(),
+            gate_steps: Capacities::default(),
+        };
+        Self {
+            storage,
+            lanes: MOST_LANES,
+            arithmetic,
+            device,
+            plans: TrainingPlans::default(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// With at most so many lanes in a wave, at least one; no result depends on it.
+    pub fn with_lanes(self, lanes: usize) -> Self {
+        Self { lanes: lanes.max(1), ..self }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DeviceState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Executor for Cuda {
+/// A lane that trains, its replica the `number`th of the step.
+fn training_lane<'a>(
+    number: usize,
+    (model, replica): (&'a Model, &'a DeviceReplica),
+    plan: &'a LanePlan,
+    batch: &'a LoadedBatch<Cuda>,
+) -> WaveLane<'a> {
+    WaveLane {
+        model,
+        replica,
+        number,
+        plan,
+        batch,
+        gates: None,
+        training: true,
+        weight_gradients: true,
+        keeps_row: false,
+        bank: None,
+        given: Vec::new(),
+    }
+}
+
+impl Backend for Cuda {
     type Real = f32;
+    type Replica = DeviceReplica;
+    type Pixels = DevicePixels;
 
     fn arithmetic(&self) -> String {
         self.arithmetic.clone()
@@ -60,39 +134,147 @@ impl Executor for Cuda {
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
         let bytes = |plan: &LanePlan, images: usize, training: bool, lanes: usize| {
             let mut sizes = Sizes::default();
-            let shape = LaneShape { plan, images, training, weight_gradients: training, gated: training, given: &[] };
+            let shape = LaneShape {
+                plan,
+                images,
+                training,
+                weight_gradients: training,
+                keeps_row: false,
+                gated: training,
+                given: &[],
+            };
             LaneLayout::new(&shape, self.storage, &mut sizes);
             sizes.bytes().saturating_mul(lanes)
         };
-        let lanes = demand.lanes.min(MOST_LANES);
+        let lanes = demand.lanes.min(self.lanes);
         let training = demand.most_training(|plan| bytes(plan, demand.training_images, true, lanes));
         let evaluation = demand.most_evaluation(|plan| bytes(plan, demand.evaluation_images, false, 1));
         // An evaluation uses what training has.
         WorkingMemory { training, evaluation: evaluation.saturating_sub(training), scratch: 0 }
     }
 
-    fn train(&self, lanes: &[TrainLane<'_, f32>]) -> Result<Vec<TrainResult<f32>>, DeviceError> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+    fn plans(&self) -> &TrainingPlans {
+        &self.plans
+    }
+
+    fn replica(&self, model: &Arc<Model>, state: State<f32>) -> Result<DeviceReplica, DeviceError> {
+        DeviceReplica::new(&self.device, model, state)
+    }
+
+    fn state<'a>(&self, model: &Arc<Model>, replica: &'a DeviceReplica) -> Result<Cow<'a, State<f32>>, DeviceError> {
+        Ok(Cow::Owned(replica.state(model)?))
+    }
+
+    fn load(
+        &self,
+        dataset: &Arc<Dataset>,
+        table: &Arc<PixelTable>,
+        images: &[u32],
+        placements: Option<&[Placement]>,
+    ) -> Result<LoadedBatch<Self>, DeviceError> {
+        let labels = labels(dataset, images);
+        let pixels = self.lock().loader.gather(dataset, table, images, placements, &labels)?;
+        Ok(LoadedBatch { pixels, labels })
+    }
+
+    fn load_numbers(&self, images: Vec<f32>, labels: Vec<u8>) -> Result<LoadedBatch<Self>, DeviceError> {
+        Ok(LoadedBatch { pixels: self.lock().loader.upload(&images, &labels)?, labels })
+    }
+
+    fn step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+        let plans: Vec<Vec<Arc<LanePlan>>> = (replicas.iter())
+            .map(|step| {
+                step.lanes.iter().map(|(trained, _)| self.training_plan(step.model, trained.choice())).collect()
+            })
+            .collect();
+        let losses = {
+            let lanes = replicas.iter().zip(&plans).enumerate().flat_map(|(number, (step, plans))| {
+                let bank = (&**step.model, &*step.replica);
+                step.lanes.iter().zip(plans).map(move |((trained, batch), plan)| WaveLane {
+                    gates: trained.gates(),
+                    ..training_lane(number, bank, plan, batch)
+                })
+            });
+            let waves = Waves::new(replicas.len(), lanes, self.lanes, self.storage);
+            let updates: Vec<Update> = replicas.iter().map(Update::of).collect();
+            let DeviceState { memory, tables, steps, .. } = &mut *self.lock();
+            run(memory, tables, self.storage, &waves, &Ending::Update(&updates), steps)?;
+            Results::download(memory, &waves)?.losses().collect::<Vec<_>>()
+        };
+        let mut losses = losses.into_iter();
+        let losses: Vec<Vec<LaneLoss>> =
+            plans.iter().map(|plans| losses.by_ref().take(plans.len()).collect()).collect();
+        for ((step, plans), losses) in replicas.iter_mut().zip(&plans).zip(&losses) {
+            if losses.iter().all(|lane| lane.loss.is_finite()) {
+                for plan in plans {
+                    step.replica.note_gradients(step.model, plan);
+                    step.replica.note_running_statistics(step.model, plan);
+                }
+            }
+        }
+        Ok(losses)
+    }
+
+    fn gate_gradients(&self, replicas: &mut [GateStep<'_, Self>]) -> Result<Vec<GateGradients>, DeviceError> {
+        let plans: Vec<_> = replicas.iter().map(|step| self.training_plan(step.model, Choice::Mixture)).collect();
+        let results: Vec<GateGradients> = {
+            let lanes = replicas.iter().zip(&plans).enumerate().map(|(number, (step, plan))| WaveLane {
+                gates: Some(step.gates),
+                weight_gradients: false,
+                ..training_lane(number, (step.model, &*step.replica), plan, step.batch)
+            });
+            let waves = Waves::new(replicas.len(), lanes, self.lanes, self.storage);
+            let DeviceState { memory, tables, gate_steps, .. } = &mut *self.lock();
+            run(memory, tables, self.storage, &waves, &Ending::Running, gate_steps)?;
+            let results = Results::download(memory, &waves)?;
+            results.losses().zip(results.gates()).map(|(loss, gradients)| GateGradients { loss, gradients }).collect()
+        };
+        for ((step, plan), result) in replicas.iter_mut().zip(&plans).zip(&results) {
+            if result.loss.loss.is_finite() {
+                step.replica.note_running_statistics(step.model, plan);
+            }
+        }
+        Ok(results)
+    }
+
+    fn gradients(&self, lanes: &[Lane<'_, Self>]) -> Result<Vec<TrainResult<f32>>, DeviceError> {
         let mut results = Vec::with_capacity(lanes.len());
-        for lanes in lanes.chunks(MOST_LANES) {
-            let lanes = lanes.iter().map(Lane::of_training).collect();
-            results.extend(Wave::run(&mut memory, self.storage, lanes)?.training());
+        for lanes in lanes.chunks(self.lanes) {
+            let of_wave = lanes.iter().enumerate().map(|(number, lane)| WaveLane {
+                gates: lane.gates,
+                weight_gradients: lane.weight_gradients,
+                keeps_row: true,
+                ..training_lane(number, (lane.model, lane.replica), lane.plan, lane.batch)
+            });
+            let waves = Waves::new(lanes.len(), of_wave, self.lanes, self.storage);
+            let DeviceState { memory, tables, .. } = &mut *self.lock();
+            run(memory, tables, self.storage, &waves, &Ending::Nothing, &mut Capacities::default())?;
+            results.extend(Results::download(memory, &waves)?.training(memory)?);
         }
         Ok(results)
     }
 
     fn evaluate(
         &self,
-        network: &Network,
+        model: &Arc<Model>,
+        replica: &DeviceReplica,
         plan: &LanePlan,
-        batch: MiniBatch<'_, f32>,
-        bank: &Bank<f32>,
+        batch: &LoadedBatch<Self>,
         regime: Regime<'_>,
     ) -> Result<Evaluation, DeviceError> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let bank = replica.host_weights(model)?;
         let values = plan.graph.values.iter().enumerate();
         let given = values.map(|(id, value)| given_statistics(bank, id, value, regime)).collect();
-        let lane = Lane { network, plan, batch, bank, gates: None, training: false, weight_gradients: false, given };
-        Ok(Wave::run(&mut memory, self.storage, vec![lane])?.evaluation())
+        let lane = WaveLane {
+            training: false,
+            weight_gradients: false,
+            bank: Some(bank),
+            given,
+            ..training_lane(0, (model, replica), plan, batch)
+        };
+        let waves = Waves::new(1, [lane], self.lanes, self.storage);
+        let DeviceState { memory, tables, .. } = &mut *self.lock();
+        run(memory, tables, self.storage, &waves, &Ending::Nothing, &mut Capacities::default())?;
+        Ok(Results::download(memory, &waves)?.evaluation())
     }
 }

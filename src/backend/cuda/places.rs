@@ -7,7 +7,7 @@ use bytemuck::Pod;
 const ALIGNMENT: usize = 64;
 
 /// Hands out places one after another.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Places {
     bytes: usize,
 }
@@ -23,6 +23,11 @@ impl Places {
     /// Bytes handed out.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The longer one.
+    pub fn or(self, other: Self) -> Self {
+        Self { bytes: self.bytes.max(other.bytes) }
     }
 }
 

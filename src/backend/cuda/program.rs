@@ -1,97 +1,451 @@
-//! The launches of a step, with the tables that they read.
+//! The commands of a step, with the tables that they read.
 
-use super::launches::{LaunchKey, LaunchTask, launch_tasks, with_backward};
-use super::memory::Memory;
+use super::launches::{LaunchKey, launch_tasks, with_backward};
+use super::memory::{Memory, zeros};
 use super::places::Growing;
-use super::tasks::Tasks;
-use crate::device::{Argument, DeviceError, Launch, Pointer};
-use crate::ops::cuda::reduction::{Parts, add_gate_parts, add_parts};
-use crate::ops::cuda::{Source, Stage};
+use super::tables::{Capacities, Section, Sections, TableName, Tables, TaskKind};
+use super::tasks::{LaneSections, Tasks};
+use super::update::{Spread, StepTables, Update, WaveGradients, gradients};
+use super::wave::{Wave, Waves};
+use crate::backend::normalization::Normalization;
+use crate::device::{Command, DeviceError, Launch, Pointer};
+use crate::ops::cuda::reduction::{GateParts, Gradient, Term, add_gate_parts, add_gradients};
+use crate::ops::cuda::{Source, Stage, Storage};
 use crate::ops::head::cuda::Head;
+use crate::ops::normalization::cuda::{Move, Running, move_running_statistics};
+use crate::ops::sgd::cuda::{
+    ClipTask, LossTask, Losses, SgdChunk, SgdSettings, check_losses, clip_factors, sgd_update, sum_squares,
+};
+use crate::plan::StageId;
 use bytemuck::Pod;
 use std::collections::BTreeMap;
 
-/// Collects the tasks of some lanes.
-#[derive(Default)]
-pub struct Program {
-    sources: Vec<Source>,
-    stages: BTreeMap<LaunchKey, Vec<Stage>>,
-    heads: BTreeMap<LaunchKey, Vec<Head>>,
-    weights: Vec<Parts>,
-    gates: Vec<Parts>,
+/// What follows the passes of all lanes.
+pub enum Ending<'a> {
+    /// Nothing; the gradients of lanes stay apart.
+    Nothing,
+    /// Running statistics move.
+    Running,
+    /// And weights, of replicas in the order of their numbers.
+    Update(&'a [Update]),
 }
 
-/// A launch whose table stands at some element of its buffer.
-struct Placed {
+/// Runs lanes, and what follows. `capacities`: of steps of the same kind.
+///
+/// # Errors
+/// Not enough device memory, or a launch that fails.
+pub fn run(
+    memory: &mut Memory,
+    tables: &mut Growing<u8>,
+    storage: Storage,
+    waves: &Waves<'_>,
+    ending: &Ending<'_>,
+    capacities: &mut Capacities,
+) -> Result<(), DeviceError> {
+    memory.reserve(&waves.sizes)?;
+    let mut builder = Builder { capacities, sections: Sections::default(), counts: Vec::new() };
+    let results = builder.capacities.room(TableName::OfStep("results"), waves.sizes.results.bytes());
+    let spread = spread(waves);
+    let programs: Vec<WaveProgram<'_>> = (waves.waves.iter().enumerate())
+        .map(|(number, wave)| WaveProgram::new(&mut builder, memory, storage, (number, wave), ending, &spread))
+        .collect();
+    let end = End::new(&mut builder, memory, waves, &programs, ending, &spread);
+    let Builder { mut sections, counts, .. } = builder;
+    let count_section = sections.take::<u32>(counts.len());
+
+    tables.reserve(&memory.device, sections.bytes())?;
+    let mut filled = Tables::new(tables.buffer(), sections.bytes());
+    filled.write(&count_section, &counts);
+    let mut commands = vec![zeros(&memory.results, results)];
+    for program in &programs {
+        program.fill(&mut filled);
+        program.commands(&filled, &count_section, &mut commands);
+    }
+    end.fill(&mut filled);
+    end.commands(&filled, &count_section, &mut commands);
+    let bytes = filled.bytes;
+    tables.fill_with(&memory.device, &bytes)?;
+    memory.device.run(&commands)
+}
+
+/// Which waves add to which gradients.
+fn spread(waves: &Waves<'_>) -> Spread {
+    let mut spread = Spread::default();
+    for (number, wave) in waves.waves.iter().enumerate() {
+        for lane in wave.lanes.iter().filter(|lane| lane.weight_gradients) {
+            spread.add(number, lane.number, lane.plan);
+        }
+    }
+    spread
+}
+
+/// Finds room for tables.
+struct Builder<'a> {
+    capacities: &'a mut Capacities,
+    sections: Sections,
+    /// Entries of every table that is launched.
+    counts: Vec<u32>,
+}
+
+/// A table with its entries.
+struct Table<T> {
+    section: Section<T>,
+    entries: Vec<T>,
+    /// Place among the counts.
+    count: usize,
+}
+
+impl Builder<'_> {
+    /// Room for the most entries that there were.
+    fn section<T>(&mut self, name: TableName, entries: usize) -> Section<T> {
+        let room = self.capacities.room(name, entries);
+        self.sections.take(room)
+    }
+
+    fn count(&mut self, entries: usize) -> usize {
+        self.counts.push(entries as u32);
+        self.counts.len() - 1
+    }
+
+    fn table<T>(&mut self, name: TableName, entries: Vec<T>) -> Table<T> {
+        Table { section: self.section(name, entries.len()), count: self.count(entries.len()), entries }
+    }
+}
+
+impl<T: Pod> Table<T> {
+    fn fill(&self, tables: &mut Tables<'_>) {
+        tables.write(&self.section, &self.entries);
+    }
+
+    /// Adds a launch, unless the table has never had an entry. `launch`: of so many entries.
+    fn launch(
+        &self,
+        tables: &Tables<'_>,
+        counts: &Section<u32>,
+        commands: &mut Vec<Command>,
+        launch: impl FnOnce(u32) -> Launch,
+        arguments: &[Pointer],
+    ) {
+        if self.section.capacity() > 0 {
+            let launch = launch(self.section.capacity() as u32);
+            let arguments = [arguments, &[tables.pointer(counts, self.count)]].concat();
+            commands.push(Command::Launch { launch, arguments });
+        }
+    }
+
+    fn pointer(&self, tables: &Tables<'_>) -> Pointer {
+        tables.pointer(&self.section, 0)
+    }
+}
+
+/// A launch of stages or heads: its table, which is filled when its place is known.
+struct TaskLaunch<T> {
     key: LaunchKey,
-    table: Pointer,
-    tasks: usize,
+    section: Section<T>,
+    /// Lane, and stage or number of the head.
+    tasks: Vec<(usize, usize)>,
+    count: usize,
 }
 
-impl Program {
-    /// Adds the passes of a lane.
-    pub fn add(&mut self, tasks: &Tasks<'_>) {
-        let graph = &tasks.lane.plan.graph;
-        self.sources.extend((0..graph.stages.len()).flat_map(|id| tasks.sources(id)));
-        let stages: Vec<Stage> = (0..graph.stages.len()).map(|id| tasks.stage(id)).collect();
-        for LaunchTask { key, stage, .. } in launch_tasks(&tasks.lane, &tasks.layout.kernels) {
-            match graph.heads.iter().position(|head| *head == stage) {
-                Some(index) => self.heads.entry(key).or_default().push(tasks.head(index, stages[stage])),
-                None => self.stages.entry(key).or_default().push(stages[stage]),
-            }
-        }
-        for (stage, _) in with_backward(&tasks.lane) {
-            if tasks.lane.weight_gradients {
-                self.weights.extend(tasks.weight_parts(stage));
-            }
-            self.gates.extend(tasks.gate_parts(stage));
-        }
+impl<T: Pod> TaskLaunch<T> {
+    fn command(&self, tables: &Tables<'_>, counts: &Section<u32>) -> (LaunchKey, Command) {
+        let launch = self.key.launch(self.section.capacity() as u32);
+        let arguments = vec![tables.pointer(&self.section, 0), tables.pointer(counts, self.count)];
+        (self.key, Command::Launch { launch, arguments })
     }
+}
 
-    /// Uploads the tables and launches everything, level after level.
-    ///
-    /// # Errors
-    /// Not enough device memory, or a launch that fails.
-    pub fn run(self, memory: &mut Memory) -> Result<(), DeviceError> {
-        let device = memory.device.clone();
-        let stages: Vec<Stage> = self.stages.values().flatten().copied().collect();
-        let heads: Vec<Head> = self.heads.values().flatten().copied().collect();
-        memory.sources.fill_with(&device, &self.sources)?;
-        memory.stages.fill_with(&device, &stages)?;
-        memory.heads.fill_with(&device, &heads)?;
-        let mut placed = place(&self.stages, &memory.stages);
-        placed.extend(place(&self.heads, &memory.heads));
-        placed.sort_by_key(|launch| launch.key);
-        let mut counts: Vec<u32> = placed.iter().map(|launch| launch.tasks as u32).collect();
-        counts.extend([self.weights.len() as u32, self.gates.len() as u32]);
-        memory.counts.fill_with(&device, &counts)?;
-        for (index, Placed { key, table, tasks }) in placed.iter().enumerate() {
-            let arguments = [Argument::value(*table), Argument::value(memory.counts.pointer(index))];
-            device.launch(&key.launch(*tasks as u32), &arguments)?;
-        }
-        let parts: Vec<Parts> = self.weights.iter().chain(&self.gates).copied().collect();
-        memory.parts.fill_with(&device, &parts)?;
-        let add = |launch: Launch, first: usize, count: usize| {
-            let table = Argument::value(memory.parts.pointer(first));
-            device.launch(&launch, &[table, Argument::value(memory.counts.pointer(count))])
+/// The passes of a wave's lanes.
+struct WaveProgram<'a> {
+    tasks: Vec<Tasks<'a>>,
+    stages: Vec<TaskLaunch<Stage>>,
+    heads: Vec<TaskLaunch<Head>>,
+    constants: Vec<u8>,
+    gates: Vec<f32>,
+    gradients: Table<Gradient>,
+    /// Numbers of the longest gradient, or of the longest that there was.
+    longest: usize,
+    terms: Table<Term>,
+    gate_parts: Table<GateParts>,
+    /// What of the rows begins as zeros.
+    zeros: Command,
+}
+
+impl<'a> WaveProgram<'a> {
+    fn new(
+        builder: &mut Builder<'_>,
+        memory: &'a Memory,
+        storage: Storage,
+        (number, wave): (usize, &'a Wave<'a>),
+        ending: &Ending<'_>,
+        spread: &Spread,
+    ) -> Self {
+        let name = |name| TableName::OfWave(number, name);
+        let sections = LaneSections {
+            sources: builder.section::<Source>(name("sources"), wave.sizes.sources),
+            constants: builder.section::<u8>(name("constants"), wave.sizes.constants.bytes()),
+            gates: builder.section::<f32>(name("gates"), wave.sizes.gates),
         };
-        if let Some(longest) = self.weights.iter().map(|parts| parts.len).max() {
-            add(add_parts(self.weights.len() as u32, longest), 0, placed.len())?;
+        let tasks: Vec<Tasks<'a>> = (wave.lanes.iter().zip(&wave.layouts))
+            .map(|(lane, layout)| Tasks {
+                lane: lane.shape(),
+                layout,
+                network: &lane.model.network,
+                bank_layout: &lane.model.layout,
+                memory,
+                storage,
+                replica: lane.replica,
+                pixels: &lane.batch.pixels,
+                sections,
+            })
+            .collect();
+        let (stages, heads) = wave_launches(&tasks);
+        let stages = task_launches(builder, (number, TaskKind::Stages), stages);
+        let heads = task_launches(builder, (number, TaskKind::Heads), heads);
+        let (entries, terms) = wave_gradients((number, wave), &tasks, ending, spread);
+        let longest = entries.iter().map(|entry| entry.len as usize).max().unwrap_or(0);
+        let gate_parts = tasks
+            .iter()
+            .flat_map(|tasks| with_backward(&tasks.lane).flat_map(|(stage, _)| tasks.gate_parts(stage)))
+            .collect();
+        let rows = builder.capacities.room(name("rows"), wave.sizes.rows.bytes());
+        Self {
+            stages,
+            heads,
+            constants: constants(wave),
+            gates: gates(wave),
+            gradients: builder.table(name("gradients"), entries),
+            longest: builder.capacities.room(name("longest gradient"), longest),
+            terms: builder.table(name("terms"), terms),
+            gate_parts: builder.table(name("parts of gates"), gate_parts),
+            zeros: zeros(&memory.rows, rows),
+            tasks,
         }
-        if !self.gates.is_empty() {
-            add(add_gate_parts(self.gates.len() as u32), self.weights.len(), placed.len() + 1)?;
+    }
+
+    fn fill(&self, tables: &mut Tables<'_>) {
+        let LaneSections { sources, constants, gates } = self.tasks[0].sections;
+        let all =
+            self.tasks.iter().flat_map(|tasks| (0..tasks.lane.plan.graph.stages.len()).map(move |id| (tasks, id)));
+        let all_sources: Vec<Source> = all.flat_map(|(tasks, id)| tasks.sources(tables, id)).collect();
+        tables.write(&sources, &all_sources);
+        tables.write(&constants, &self.constants);
+        tables.write(&gates, &self.gates);
+        for launch in &self.stages {
+            let stage = |&(lane, id): &(usize, StageId)| self.tasks[lane].stage(tables, id);
+            let entries: Vec<Stage> = launch.tasks.iter().map(stage).collect();
+            tables.write(&launch.section, &entries);
         }
-        Ok(())
+        for launch in &self.heads {
+            let head = |&(lane, index): &(usize, usize)| {
+                let tasks = &self.tasks[lane];
+                tasks.head(index, tasks.stage(tables, tasks.lane.plan.graph.heads[index]))
+            };
+            let entries: Vec<Head> = launch.tasks.iter().map(head).collect();
+            tables.write(&launch.section, &entries);
+        }
+        self.gradients.fill(tables);
+        self.terms.fill(tables);
+        self.gate_parts.fill(tables);
+    }
+
+    fn commands(&self, tables: &Tables<'_>, counts: &Section<u32>, commands: &mut Vec<Command>) {
+        commands.push(self.zeros.clone());
+        let stages = self.stages.iter().map(|launch| launch.command(tables, counts));
+        let mut launches: Vec<(LaunchKey, Command)> =
+            stages.chain(self.heads.iter().map(|launch| launch.command(tables, counts))).collect();
+        launches.sort_by_key(|(key, _)| *key);
+        commands.extend(launches.into_iter().map(|(_, command)| command));
+        let arguments = [self.gradients.pointer(tables), self.terms.pointer(tables)];
+        let longest = self.longest as u32;
+        self.gradients.launch(tables, counts, commands, |entries| add_gradients(entries, longest), &arguments);
+        self.gate_parts.launch(tables, counts, commands, add_gate_parts, &[self.gate_parts.pointer(tables)]);
     }
 }
 
-/// Where each launch's tasks begin in a buffer that holds them all.
-fn place<T: Pod>(launches: &BTreeMap<LaunchKey, Vec<T>>, buffer: &Growing<T>) -> Vec<Placed> {
-    let mut first = 0;
-    let placed = launches.iter().map(|(key, tasks)| {
-        let placed = Placed { key: *key, table: buffer.pointer(first), tasks: tasks.len() };
-        first += tasks.len();
-        placed
-    });
-    placed.collect()
+/// Of a launch, its tasks: lane, and stage or number of the head.
+type LaunchTasks = BTreeMap<LaunchKey, Vec<(usize, usize)>>;
+
+/// The launches of stages and of heads that lanes need.
+fn wave_launches(lanes: &[Tasks<'_>]) -> (LaunchTasks, LaunchTasks) {
+    let [mut stages, mut heads] = [LaunchTasks::new(), LaunchTasks::new()];
+    for (lane, tasks) in lanes.iter().enumerate() {
+        let graph_heads = &tasks.lane.plan.graph.heads;
+        for task in launch_tasks(&tasks.lane, &tasks.layout.kernels) {
+            match graph_heads.iter().position(|head| *head == task.stage) {
+                Some(index) => heads.entry(task.key).or_default().push((lane, index)),
+                None => stages.entry(task.key).or_default().push((lane, task.stage)),
+            }
+        }
+    }
+    (stages, heads)
+}
+
+/// These launches of a wave, and those that steps before had, unless they are so many more that leaving them out is faster than a step like
+/// the one before.
+fn task_launches<T>(
+    builder: &mut Builder<'_>,
+    (wave, kind): (usize, TaskKind),
+    mut launches: LaunchTasks,
+) -> Vec<TaskLaunch<T>> {
+    let known = builder.capacities.launches(wave, kind);
+    if known.len() <= 2 * launches.len() {
+        known.into_iter().for_each(|key| {
+            launches.entry(key).or_default();
+        });
+    }
+    (launches.into_iter())
+        .map(|(key, tasks)| TaskLaunch {
+            key,
+            section: builder.section(TableName::Tasks(wave, kind, key), tasks.len()),
+            count: builder.count(tasks.len()),
+            tasks,
+        })
+        .collect()
+}
+
+/// What a wave leaves of gradients: each lane's own, or those of its replica.
+fn wave_gradients(
+    (number, wave): (usize, &Wave<'_>),
+    lanes: &[Tasks<'_>],
+    ending: &Ending<'_>,
+    spread: &Spread,
+) -> (Vec<Gradient>, Vec<Term>) {
+    let training = || lanes.iter().zip(&wave.lanes).filter(|(tasks, _)| tasks.lane.weight_gradients);
+    let terms = |tasks: &Tasks<'_>| -> BTreeMap<_, Term> {
+        with_backward(&tasks.lane).flat_map(|(stage, _)| tasks.weight_terms(stage).collect::<Vec<_>>()).collect()
+    };
+    let Ending::Update(updates) = ending else {
+        let of_lanes = training().flat_map(|(tasks, _)| terms(tasks).into_iter().map(move |term| (tasks, term)));
+        let pairs = of_lanes.enumerate().map(|(index, (tasks, (parameter, term)))| {
+            let len = tasks.lane.plan.row_range(parameter).len() as u32;
+            let to = tasks.row(parameter);
+            (Gradient { to, first: index as u32, terms: 1, len, accumulate: 0, scale: 1.0, unused: 0 }, term)
+        });
+        return pairs.unzip();
+    };
+    let mut sums = WaveGradients::default();
+    let mut banks = BTreeMap::new();
+    for (tasks, lane) in training() {
+        let of_weights = terms(tasks);
+        let whole = |parameter| {
+            let row = tasks.row(parameter);
+            (row != Pointer::NULL).then_some(Term { from: row, parts: 1 })
+        };
+        sums.add(lane.number, &tasks.lane, |parameter| {
+            of_weights.get(&parameter).copied().or_else(|| whole(parameter))
+        });
+        banks.insert(lane.number, (lane.model, lane.replica));
+    }
+    gradients(number, spread, sums, updates, |(replica, parameter)| {
+        let (model, replica) = banks[replica];
+        Pointer::to(&replica.gradients, model.layout.range(parameter.parameter, parameter.copy).start)
+    })
+}
+
+/// Given statistics as rows of normalizations.
+fn constants(wave: &Wave<'_>) -> Vec<u8> {
+    let mut constants = vec![0; wave.sizes.constants.bytes()];
+    for (lane, layout) in wave.lanes.iter().zip(&wave.layouts) {
+        let Some(bank) = lane.bank else { continue };
+        for ((value, places), given) in lane.plan.graph.values.iter().zip(&layout.norms).zip(&lane.given) {
+            let (Some(norm), Some(places), Some(statistics)) = (value.norm, places, given) else { continue };
+            let Normalization { mean, rstd, scale, shift } =
+                Normalization::new(&lane.model.network, bank, &norm, statistics);
+            // The rows of kernels/stage.cuh; those of a backward pass stay zero.
+            let rows = [mean, scale, shift, rstd].concat();
+            let bytes: &[u8] = bytemuck::cast_slice(&rows);
+            constants[places.rows..places.rows + bytes.len()].copy_from_slice(bytes);
+        }
+    }
+    constants
+}
+
+/// The gates of mixtures.
+fn gates(wave: &Wave<'_>) -> Vec<f32> {
+    let mut gates = vec![1.0; wave.sizes.gates];
+    for (lane, layout) in wave.lanes.iter().zip(&wave.layouts) {
+        let Some(values) = lane.gates else { continue };
+        for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
+            gates[index] = values.0[gate.slot][gate.candidate] as f32;
+        }
+    }
+    gates
+}
+
+/// What moves after all lanes have run.
+struct End {
+    losses: Table<Losses>,
+    loss_tasks: Table<LossTask>,
+    running: Table<Running>,
+    moves: Table<Move>,
+    chunks: Table<SgdChunk>,
+    settings: Table<SgdSettings>,
+    clips: Table<ClipTask>,
+    /// Squares of the gradients of every chunk.
+    squares: Section<f64>,
+}
+
+impl End {
+    fn new(
+        builder: &mut Builder<'_>,
+        memory: &Memory,
+        waves: &Waves<'_>,
+        programs: &[WaveProgram<'_>],
+        ending: &Ending<'_>,
+        spread: &Spread,
+    ) -> Self {
+        let tasks = programs.iter().flat_map(|program| &program.tasks);
+        let lanes: Vec<_> = waves.waves.iter().flat_map(|wave| &wave.lanes).zip(tasks).collect();
+        let mut step = match ending {
+            Ending::Nothing => StepTables::default(),
+            _ => StepTables::of_lanes(&lanes, |replica| waves.is_finite(memory, replica)),
+        };
+        if let Ending::Update(updates) = ending {
+            for lanes in lanes.chunk_by(|a, b| a.0.number == b.0.number) {
+                let (lane, _) = lanes[0];
+                let number = lane.number;
+                let flags = [waves.is_finite(memory, number), waves.factor(memory, number)];
+                step.add_update(&updates[number], (lane.model, lane.replica), &spread.used(number), flags);
+            }
+        }
+        let StepTables { losses, loss_tasks, running, moves, chunks, settings, clips } = step;
+        let name = TableName::OfStep;
+        let clipped = if clips.is_empty() { 0 } else { chunks.len() };
+        Self {
+            losses: builder.table(name("losses"), losses),
+            loss_tasks: builder.table(name("tasks of losses"), loss_tasks),
+            running: builder.table(name("running statistics"), running),
+            moves: builder.table(name("moves"), moves),
+            chunks: builder.table(name("chunks"), chunks),
+            settings: builder.table(name("settings"), settings),
+            clips: builder.table(name("clips"), clips),
+            squares: builder.section(name("squares"), clipped),
+        }
+    }
+
+    fn fill(&self, tables: &mut Tables<'_>) {
+        self.losses.fill(tables);
+        self.loss_tasks.fill(tables);
+        self.running.fill(tables);
+        self.moves.fill(tables);
+        self.chunks.fill(tables);
+        self.settings.fill(tables);
+        self.clips.fill(tables);
+    }
+
+    fn commands(&self, tables: &Tables<'_>, counts: &Section<u32>, commands: &mut Vec<Command>) {
+        let [chunks, settings] = [self.chunks.pointer(tables), self.settings.pointer(tables)];
+        let losses = [self.loss_tasks.pointer(tables), self.losses.pointer(tables)];
+        self.loss_tasks.launch(tables, counts, commands, check_losses, &losses);
+        let running = [self.running.pointer(tables), self.moves.pointer(tables)];
+        self.running.launch(tables, counts, commands, move_running_statistics, &running);
+        if self.squares.capacity() > 0 {
+            let squares = tables.pointer(&self.squares, 0);
+            self.chunks.launch(tables, counts, commands, sum_squares, &[squares, chunks, settings]);
+            let clips = [self.clips.pointer(tables), squares];
+            self.clips.launch(tables, counts, commands, clip_factors, &clips);
+        }
+        self.chunks.launch(tables, counts, commands, sgd_update, &[chunks, settings]);
+    }
 }

@@ -1,40 +1,62 @@
-//! From bytes that a wave leaves to results.
+//! From bytes that waves leave to results.
 
 use super::layout::{HeadPlaces, LaneLayout};
-use super::wave::{Lane, Wave};
-use crate::backend::BatchStatistics;
-use crate::backend::executor::{Evaluation, HeadResult, TrainResult};
+use super::memory::Memory;
+use super::wave::{WaveLane, Waves};
+use crate::backend::{BatchStatistics, Evaluation, HeadResult, LaneLoss, TrainResult};
+use crate::device::DeviceError;
 use crate::tensor::padded_channels;
 use bytemuck::AnyBitPattern;
 
-impl Wave<'_> {
-    /// Of every lane, in order.
-    pub fn training(&self) -> Vec<TrainResult<f32>> {
-        (self.lanes.iter().zip(&self.layouts))
-            .map(|(lane, layout)| {
-                let head = self.head(lane, &layout.heads[0]);
-                let mut gates: Vec<Vec<f64>> = lane
-                    .gates
-                    .map_or_else(Vec::new, |gates| gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect());
-                for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
-                    let place = layout.gate_results + (index - layout.first_gate) * size_of::<f64>();
-                    gates[gate.slot][gate.candidate] += self.read::<f64>(place, 1)[0];
-                }
-                let row = if lane.weight_gradients { self.read(layout.row, lane.plan.row_len) } else { Vec::new() };
-                TrainResult {
-                    loss: head.loss_sum / lane.images() as f64,
-                    correct: head.correct,
-                    row,
-                    statistics: self.statistics(lane, layout),
-                    gates,
-                }
+/// What came back from waves.
+pub struct Results<'a> {
+    waves: &'a Waves<'a>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Results<'a> {
+    /// Waits for the device.
+    ///
+    /// # Errors
+    /// A launch that failed.
+    pub fn download(memory: &Memory, waves: &'a Waves<'a>) -> Result<Self, DeviceError> {
+        let mut bytes = vec![0; waves.sizes.results.bytes()];
+        memory.results.buffer().read(0, &mut bytes)?;
+        Ok(Self { waves, bytes })
+    }
+
+    /// Of every training lane, in order.
+    pub fn losses(&self) -> impl Iterator<Item = LaneLoss> {
+        self.waves.lanes().map(|(lane, layout)| {
+            let head = self.head(lane, &layout.heads[0]);
+            LaneLoss { loss: head.loss_sum / lane.images() as f64, correct: head.correct }
+        })
+    }
+
+    /// Of every lane that trains a mixture, in order: gradients of its gates.
+    pub fn gates(&self) -> impl Iterator<Item = Vec<Vec<f64>>> {
+        self.waves.lanes().map(|(lane, layout)| self.gates_of(lane, layout))
+    }
+
+    /// Of every training lane, in order, with its row. All are of one wave.
+    ///
+    /// # Errors
+    /// An error of the driver.
+    pub fn training(&self, memory: &Memory) -> Result<Vec<TrainResult<f32>>, DeviceError> {
+        (self.waves.lanes().zip(self.losses()))
+            .map(|((lane, layout), LaneLoss { loss, correct })| {
+                let mut row = vec![0.0_f32; if lane.weight_gradients { lane.plan.row_len } else { 0 }];
+                memory.rows.buffer().read(layout.row, bytemuck::cast_slice_mut(&mut row))?;
+                let (statistics, gates) = (self.statistics(lane, layout), self.gates_of(lane, layout));
+                Ok(TrainResult { loss, correct, row, statistics, gates })
             })
             .collect()
     }
 
     /// Of the only lane.
     pub fn evaluation(&self) -> Evaluation {
-        let (lane, layout) = (&self.lanes[0], &self.layouts[0]);
+        let wave = &self.waves.waves[0];
+        let (lane, layout) = (&wave.lanes[0], &wave.layouts[0]);
         let heads = layout.heads.iter().map(|places| self.head(lane, places)).collect();
         let measured = self.statistics(lane, layout);
         let statistics = match lane.given.is_empty() {
@@ -47,19 +69,29 @@ impl Wave<'_> {
     }
 
     fn read<T: AnyBitPattern>(&self, place: usize, len: usize) -> Vec<T> {
-        let bytes = &self.results[place..place + len * size_of::<T>()];
+        let bytes = &self.bytes[place..place + len * size_of::<T>()];
         bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
     }
 
-    fn head(&self, lane: &Lane<'_>, places: &HeadPlaces) -> HeadResult {
+    fn head(&self, lane: &WaveLane<'_>, places: &HeadPlaces) -> HeadResult {
         let losses: Vec<f32> = self.read(places.losses, lane.images());
         let predictions: Vec<u32> = self.read(places.predictions, lane.images());
         let predictions = predictions.into_iter().map(|class| class as u8).collect();
-        HeadResult::new(losses.into_iter().map(f64::from), predictions, lane.batch.labels)
+        HeadResult::new(losses.into_iter().map(f64::from), predictions, &lane.batch.labels)
+    }
+
+    fn gates_of(&self, lane: &WaveLane<'_>, layout: &LaneLayout) -> Vec<Vec<f64>> {
+        let Some(gates) = lane.gates else { return Vec::new() };
+        let mut gradients: Vec<Vec<f64>> = gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect();
+        for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
+            let place = layout.gate_results + (index - layout.first_gate) * size_of::<f64>();
+            gradients[gate.slot][gate.candidate] += self.read::<f64>(place, 1)[0];
+        }
+        gradients
     }
 
     /// Statistics of every value that the batch normalized, over its logical channels.
-    fn statistics(&self, lane: &Lane<'_>, layout: &LaneLayout) -> Vec<Option<BatchStatistics>> {
+    fn statistics(&self, lane: &WaveLane<'_>, layout: &LaneLayout) -> Vec<Option<BatchStatistics>> {
         (lane.plan.graph.values.iter().zip(&layout.norms))
             .map(|(value, places)| {
                 let channels = value.shape.channels;

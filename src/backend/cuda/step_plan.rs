@@ -1,17 +1,23 @@
 //! A step on a device that need not be there: its launches, its memory, and the times that a GPU takes at least.
 
-use super::MOST_LANES;
 use super::kernel_cost::KernelCost;
 use super::launches::{LaunchKey, launch_tasks, with_backward};
-use super::layout::{LaneLayout, LaneShape, Sizes, weights};
+use super::layout::{LaneLayout, LaneShape, Sizes};
+use super::update::{Spread, WaveGradients};
+use super::wave::MOST_LANES;
 use crate::backend::LanePlan;
+use crate::data::cuda::gather_launch;
 use crate::device::Launch;
 use crate::device::facts::DeviceFacts;
 use crate::device::kernel_table::compiled_kernel;
-use crate::ops::cuda::reduction::{Parts, add_gate_parts, add_parts};
+use crate::network::ParameterRef;
+use crate::ops::cuda::reduction::{GateParts, Gradient, Term, add_gate_parts, add_gradients};
 use crate::ops::cuda::{Source, Stage, Storage};
 use crate::ops::head::cuda::Head;
+use crate::ops::normalization::cuda::{Move, Running, move_running_statistics};
+use crate::ops::sgd::cuda::{SgdChunk, check_losses, clip_factors, sgd_update, sum_squares};
 use crate::plan::Graph;
+use crate::tensor::IMAGE_CHANNEL_MULTIPLE;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +30,8 @@ pub struct PlannedLane<'a> {
     pub images: usize,
     /// Whether it trains a mixture.
     pub gated: bool,
-    /// Numbers of its bank and of its mini-batch: lanes may share both.
-    pub bank: usize,
+    /// Numbers of its replica and of its mini-batch: lanes may share both. Replicas come in order.
+    pub replica: usize,
     pub mini_batch: usize,
 }
 
@@ -35,10 +41,11 @@ pub struct StepMemory {
     /// With gradients.
     pub feature_maps: usize,
     pub partial_sums: usize,
-    /// What comes back: losses, statistics, rows of weight gradients.
+    /// What comes back: losses and statistics.
     pub results: usize,
     /// What kernels read to know their tasks.
     pub tables: usize,
+    /// Weights, momenta and gradients of all replicas.
     pub banks: usize,
     pub mini_batches: usize,
 }
@@ -48,13 +55,13 @@ impl StepMemory {
         self.feature_maps + self.partial_sums + self.results + self.tables + self.banks + self.mini_batches
     }
 
-    /// Of one after the other: buffers are kept, and grow.
+    /// Of one after the other: results and tables stand side by side.
     fn after(&self, next: &Self) -> Self {
         Self {
             feature_maps: self.feature_maps.max(next.feature_maps),
             partial_sums: self.partial_sums.max(next.partial_sums),
-            results: self.results.max(next.results),
-            tables: self.tables.max(next.tables),
+            results: self.results + next.results,
+            tables: self.tables + next.tables,
             banks: self.banks.max(next.banks),
             mini_batches: self.mini_batches.max(next.mini_batches),
         }
@@ -99,24 +106,47 @@ pub struct KernelRow {
 }
 
 impl StepPlan {
-    /// Of lanes whose banks have `bank_len` numbers.
-    pub fn new(lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage) -> Self {
+    /// Of lanes whose banks have `bank_len` numbers. `clips`: whether the norm of gradients is limited. What earlier steps moved and this one does not
+    /// use is not in it.
+    pub fn new(lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage, clips: bool) -> Self {
         let mut step = Self { memory: StepMemory::default(), phases: 0, launches: Vec::new() };
-        for wave in lanes.chunks(MOST_LANES) {
-            step.add_wave(wave, bank_len, storage);
+        let mini_batches: BTreeMap<usize, &PlannedLane<'_>> =
+            lanes.iter().map(|lane| (lane.mini_batch, lane)).collect();
+        for lane in mini_batches.into_values() {
+            step.add_mini_batch(lane);
         }
+        let mut spread = Spread::default();
+        for (number, wave) in lanes.chunks(MOST_LANES).enumerate() {
+            wave.iter().for_each(|lane| spread.add(number, lane.replica, lane.plan));
+            step.add_wave(wave, storage);
+        }
+        step.add_update(lanes, &spread, clips);
+        let replicas: BTreeSet<usize> = lanes.iter().map(|lane| lane.replica).collect();
+        step.memory.banks = replicas.len() * 3 * bank_len * size_of::<f32>();
         step
     }
 
+    /// Adds what makes a mini-batch.
+    fn add_mini_batch(&mut self, lane: &PlannedLane<'_>) {
+        let shape = lane.plan.graph.values[Graph::IMAGE].shape;
+        let numbers = lane.images * shape.pixels() * shape.channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE);
+        let bytes = numbers * size_of::<f32>();
+        self.memory.mini_batches += bytes + lane.images;
+        let read = lane.images * shape.pixels() * shape.channels;
+        let cost = KernelCost { bytes: (read + bytes) as u64, ..KernelCost::default() };
+        self.add(gather_launch(shape, lane.images), cost);
+    }
+
     /// Adds lanes that run together.
-    fn add_wave(&mut self, lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage) {
+    fn add_wave(&mut self, lanes: &[PlannedLane<'_>], storage: Storage) {
         let mut sizes = Sizes::default();
         let mut launches: BTreeMap<LaunchKey, (u32, KernelCost)> = BTreeMap::new();
-        let (mut sums, mut gate_sums) = (Vec::new(), Vec::new());
+        let (mut gradients, mut gate_sums) = (WaveGradients::default(), Vec::new());
         let (mut stage_tasks, mut head_tasks) = (0, 0);
         for lane in lanes {
             let PlannedLane { plan, images, gated, .. } = *lane;
-            let shape = LaneShape { plan, images, training: true, weight_gradients: true, gated, given: &[] };
+            let shape =
+                LaneShape { plan, images, training: true, weight_gradients: true, keeps_row: false, gated, given: &[] };
             let layout = LaneLayout::new(&shape, storage, &mut sizes);
             for task in launch_tasks(&shape, &layout.kernels) {
                 let (tasks, cost) = launches.entry(task.key).or_default();
@@ -125,57 +155,92 @@ impl StepPlan {
                 let is_head = plan.graph.heads.contains(&task.stage);
                 *(if is_head { &mut head_tasks } else { &mut stage_tasks }) += 1;
             }
+            let mut parts: BTreeMap<ParameterRef, u32> =
+                plan.levels().whole_gradients.keys().map(|parameter| (*parameter, 1)).collect();
             for (id, _) in with_backward(&shape) {
                 let kernels = &layout.kernels[id];
-                let weights = weights(&plan.graph.stages[id]).into_iter();
-                sums.extend(
-                    weights.zip(kernels.weight_parts).map(|(weight, parts)| (parts, plan.row_range(weight).len())),
-                );
+                parts.extend(plan.graph.stages[id].weights().into_iter().zip(kernels.weight_parts));
                 let gradient = kernels.backward[0].launch;
-                gate_sums.extend(layout.stages[id].gates.iter().map(|_| (gradient.parts * gradient.columns, 1)));
+                gate_sums.extend(layout.stages[id].gates.iter().map(|_| gradient.parts * gradient.columns));
             }
+            gradients.add(lane.replica, &shape, |parameter| parts.get(&parameter).copied());
         }
         let phases: BTreeSet<_> = launches.keys().map(|key| (key.level, key.phase)).collect();
+        let terms: usize = gradients.terms.values().map(|(_, terms)| terms.len()).sum();
         let tables = [
             sizes.sources * size_of::<Source>(),
             stage_tasks * size_of::<Stage>(),
             head_tasks * size_of::<Head>(),
-            (sums.len() + gate_sums.len()) * size_of::<Parts>(),
+            gradients.terms.len() * size_of::<Gradient>(),
+            terms * size_of::<Term>(),
+            gate_sums.len() * size_of::<GateParts>(),
             (launches.len() + 2 + sizes.counters + sizes.gates) * size_of::<u32>(),
         ];
         self.launches
             .extend(launches.into_iter().map(|(key, (tasks, cost))| PlannedLaunch { launch: key.launch(tasks), cost }));
         self.phases += phases.len();
-        if let Some(longest) = sums.iter().map(|(_, len)| *len).max() {
-            let launch = add_parts(sums.len() as u32, longest as u32);
-            self.add_sums(launch, &sums);
+        if let Some(longest) = gradients.terms.values().map(|(len, _)| *len).max() {
+            let launch = add_gradients(gradients.terms.len() as u32, longest as u32);
+            let sums = gradients.terms.values().map(|(len, terms)| (terms.iter().sum(), *len));
+            self.add(launch, KernelCost::of_sums(sums));
         }
         if !gate_sums.is_empty() {
-            self.add_sums(add_gate_parts(gate_sums.len() as u32), &gate_sums);
+            let launch = add_gate_parts(gate_sums.len() as u32);
+            self.add(launch, KernelCost::of_sums(gate_sums.into_iter().map(|parts| (parts, 1))));
         }
-        let banks: BTreeSet<usize> = lanes.iter().map(|lane| lane.bank).collect();
-        let mini_batches: BTreeMap<usize, usize> = (lanes.iter())
-            .map(|lane| {
-                (
-                    lane.mini_batch,
-                    lane.images * (lane.plan.graph.elements(Graph::IMAGE) as usize * size_of::<f32>() + 1),
-                )
-            })
-            .collect();
         self.memory = self.memory.after(&StepMemory {
             feature_maps: sizes.arena.bytes(),
-            partial_sums: sizes.work.bytes(),
+            partial_sums: sizes.work.bytes() + sizes.rows.bytes(),
             results: sizes.results.bytes(),
             tables: tables.iter().sum(),
-            banks: banks.len() * bank_len * size_of::<f32>(),
-            mini_batches: mini_batches.values().sum(),
+            ..StepMemory::default()
         });
     }
 
-    /// Adds the launch that adds parts: of each entry how many, and their length.
-    fn add_sums(&mut self, launch: Launch, sums: &[(u32, usize)]) {
-        let mut cost = KernelCost::default();
-        sums.iter().for_each(|(parts, len)| cost += KernelCost::of_sum(*parts, *len));
+    /// Adds what follows all lanes.
+    fn add_update(&mut self, lanes: &[PlannedLane<'_>], spread: &Spread, clips: bool) {
+        let losses: usize = lanes.iter().map(|lane| lane.images).sum();
+        let replicas: Vec<&PlannedLane<'_>> =
+            lanes.chunk_by(|a, b| a.replica == b.replica).map(|lanes| &lanes[0]).collect();
+        let read = |numbers: usize| KernelCost { bytes: (numbers * size_of::<f32>()) as u64, ..KernelCost::default() };
+        self.add(check_losses(replicas.len() as u32), read(losses));
+
+        // Of each normalization that tracks: its replica, and what lanes move of it.
+        let mut running: BTreeSet<(usize, ParameterRef)> = BTreeSet::new();
+        let (mut moves, mut channels) = (0, 0);
+        for lane in lanes {
+            let values = lane.plan.graph.values.iter();
+            for (value, [mean, _]) in values.filter_map(|value| Some((value, value.norm?.running?))) {
+                running.insert((lane.replica, mean));
+                moves += 1;
+                channels += value.shape.channels;
+            }
+        }
+        self.memory.tables += moves * size_of::<Move>() + running.len() * size_of::<Running>();
+        if !running.is_empty() {
+            // Mean and variance in f64.
+            self.add(move_running_statistics(running.len() as u32), read(4 * channels));
+        }
+        let (mut chunks, mut elements) = (0, 0);
+        for lane in &replicas {
+            for parameter in spread.used(lane.replica) {
+                let len = spread.len(lane.replica, parameter);
+                chunks += SgdChunk::of_parameter(0..len, 0, true, true).count();
+                elements += len;
+            }
+        }
+        self.memory.tables += chunks * size_of::<SgdChunk>();
+        if clips {
+            self.add(sum_squares(chunks as u32), read(elements));
+            self.add(clip_factors(replicas.len() as u32), read(2 * chunks));
+        }
+        // Weights and momenta are written too.
+        let vector_flops = 7 * elements as u64;
+        self.add(sgd_update(chunks as u32), KernelCost { vector_flops, ..read(5 * elements) });
+    }
+
+    /// Adds a launch that waits for those before.
+    fn add(&mut self, launch: Launch, cost: KernelCost) {
         self.phases += 1;
         self.launches.push(PlannedLaunch { launch, cost });
     }

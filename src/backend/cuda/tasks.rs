@@ -1,12 +1,16 @@
 //! The tasks of one lane: what each of its kernels reads.
 
-use super::layout::{LaneLayout, LaneShape, classes, weights};
-use super::memory::Memory;
+use super::layout::{LaneLayout, LaneShape, classes};
+use super::memory::{Memory, pointer_to};
+use super::pixels::DevicePixels;
+use super::replica::DeviceReplica;
+use super::tables::{Section, Tables};
 use crate::device::Pointer;
 use crate::network::{BankLayout, Network, ParameterRef};
-use crate::ops::cuda::reduction::Parts;
+use crate::ops::cuda::reduction::{GateParts, Term};
 use crate::ops::cuda::{Source, SourceFlags, Stage as DeviceStage, Storage};
 use crate::ops::head::cuda::Head;
+use crate::ops::sgd::cuda::Losses;
 use crate::ops::{Operation, pool};
 use crate::plan::{Graph, Slot, StageId, StageKind, ValueId};
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
@@ -20,11 +24,17 @@ pub struct Tasks<'a> {
     pub bank_layout: &'a BankLayout,
     pub memory: &'a Memory,
     pub storage: Storage,
-    /// Element of `images` and of `labels` at which the mini-batch begins.
-    pub image: usize,
-    pub label: usize,
-    /// Element of `banks` at which the bank begins.
-    pub bank: usize,
+    pub replica: &'a DeviceReplica,
+    pub pixels: &'a DevicePixels,
+    pub sections: LaneSections,
+}
+
+/// Sections of a step's tables that all lanes of a wave share.
+#[derive(Clone, Copy)]
+pub struct LaneSections {
+    pub sources: Section<Source>,
+    pub constants: Section<u8>,
+    pub gates: Section<f32>,
 }
 
 impl Tasks<'_> {
@@ -48,26 +58,27 @@ impl Tasks<'_> {
         })
     }
 
-    fn weight(&self, reference: ParameterRef) -> Pointer {
-        self.memory.banks.pointer(self.bank + self.bank_layout.range(reference.parameter, reference.copy).start)
+    pub fn weight(&self, reference: ParameterRef) -> Pointer {
+        Pointer::to(&self.replica.weights, self.bank_layout.range(reference.parameter, reference.copy).start)
     }
 
-    /// Where the row holds a parameter's gradient; null in evaluation.
-    fn row(&self, reference: ParameterRef) -> Pointer {
-        if !self.lane.weight_gradients {
-            return Pointer::NULL;
-        }
-        self.result(self.layout.row + self.lane.plan.row_range(reference).start * size_of::<f32>())
+    /// Where a kernel, or the sum of its parts, leaves a parameter's gradient; null if it has no place in the row.
+    pub fn row(&self, reference: ParameterRef) -> Pointer {
+        pointer_to(&self.memory.rows, self.layout.row_place(&self.lane, reference))
     }
 
-    fn rows(&self, value: ValueId) -> Pointer {
+    fn rows(&self, tables: &Tables<'_>, value: ValueId) -> Pointer {
         self.layout.norms[value].as_ref().map_or(Pointer::NULL, |places| {
-            if self.lane.is_given(value) { self.memory.constants.pointer(places.rows) } else { self.work(places.rows) }
+            if self.lane.is_given(value) {
+                tables.pointer(&self.sections.constants, places.rows)
+            } else {
+                self.work(places.rows)
+            }
         })
     }
 
     /// The sources of a stage.
-    pub fn sources(&self, id: StageId) -> Vec<Source> {
+    pub fn sources(&self, tables: &Tables<'_>, id: StageId) -> Vec<Source> {
         let stage = &self.graph().stages[id];
         let schedule = &self.lane.plan.levels().schedule;
         let mut gates = self.layout.stages[id].gates.iter();
@@ -81,7 +92,7 @@ impl Tasks<'_> {
                 let channels = value.shape.channels;
                 if input == Graph::IMAGE {
                     return Source {
-                        values: self.memory.images.pointer(self.image),
+                        values: Pointer::to(self.pixels.images(), 0),
                         channels: channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE) as u32,
                         flags: SourceFlags::IMAGE,
                         ..Source::zeroed()
@@ -89,14 +100,14 @@ impl Tasks<'_> {
                 }
                 let mut source = Source {
                     values: self.slot(schedule.values[input]),
-                    normalization: self.rows(input),
+                    normalization: self.rows(tables, input),
                     channels: padded_channels(channels) as u32,
                     ..Source::zeroed()
                 };
                 if of_stage(term).is_some()
                     && let Some((gate, parts)) = gates.next()
                 {
-                    source.gate = self.memory.gates.pointer(*gate);
+                    source.gate = tables.pointer(&self.sections.gates, *gate);
                     source.gate_sums = self.work(*parts);
                 }
                 let backward = self.lane.plan.levels().order.backward.get(id).copied().flatten();
@@ -119,12 +130,12 @@ impl Tasks<'_> {
     }
 
     /// The task of a stage, for all its kernels; of a head, the part that it shares with stages.
-    pub fn stage(&self, id: StageId) -> DeviceStage {
+    pub fn stage(&self, tables: &Tables<'_>, id: StageId) -> DeviceStage {
         let stage = &self.graph().stages[id];
         let (places, geometry) = (&self.layout.stages[id], &self.layout.kernels[id].geometry);
         let schedule = &self.lane.plan.levels().schedule;
         let mut task = DeviceStage {
-            sources: self.memory.sources.pointer(places.sources),
+            sources: tables.pointer(&self.sections.sources, places.sources),
             source_count: stage.inputs.len() as u32,
             from: geometry.from,
             to: geometry.to,
@@ -135,7 +146,7 @@ impl Tasks<'_> {
             counter: self.memory.counters.pointer(places.counter),
             ..DeviceStage::zeroed()
         };
-        for (index, weight) in weights(stage).into_iter().enumerate() {
+        for (index, weight) in stage.weights().into_iter().enumerate() {
             task.weights[index] = self.weight(weight);
             if self.lane.weight_gradients {
                 task.weight_parts[index] = self.work(places.weight_parts[index]);
@@ -154,15 +165,15 @@ impl Tasks<'_> {
         if let Some(output) = stage.output {
             task.output = self.slot(schedule.values[output]);
             task.output_gradient = self.slot(schedule.gradients.get(output).copied().flatten());
-            self.normalize(&mut task, output);
+            self.normalize(tables, &mut task, output);
         }
         task
     }
 
     /// Adds the normalization of its output to a task.
-    fn normalize(&self, task: &mut DeviceStage, output: ValueId) {
+    fn normalize(&self, tables: &Tables<'_>, task: &mut DeviceStage, output: ValueId) {
         let (Some(norm), Some(places)) = (self.graph().values[output].norm, &self.layout.norms[output]) else { return };
-        task.normalization = self.rows(output);
+        task.normalization = self.rows(tables, output);
         task.epsilon = self.network.norms[norm.norm].epsilon as f32;
         if !self.lane.is_given(output) {
             task.moments = self.work(places.moments);
@@ -180,7 +191,7 @@ impl Tasks<'_> {
         let training = |place: usize| if self.lane.training { self.work(place) } else { Pointer::NULL };
         Head {
             stage,
-            labels: self.memory.labels.pointer(self.label),
+            labels: Pointer::to(self.pixels.labels(), 0),
             features: self.work(places.features),
             logits: self.work(places.logits),
             losses: self.result(places.losses),
@@ -192,27 +203,33 @@ impl Tasks<'_> {
         }
     }
 
-    /// Parts of the gradients of a stage's weights.
-    pub fn weight_parts(&self, id: StageId) -> impl Iterator<Item = Parts> {
+    /// What the gradient of each weight of a stage is the sum of.
+    pub fn weight_terms(&self, id: StageId) -> impl Iterator<Item = (ParameterRef, Term)> {
         let places = self.layout.stages[id].weight_parts;
         let parts = self.layout.kernels[id].weight_parts;
-        weights(&self.graph().stages[id]).into_iter().enumerate().map(move |(index, weight)| Parts {
-            from: self.work(places[index]),
-            to: self.row(weight),
-            len: self.lane.plan.row_range(weight).len() as u32,
-            parts: parts[index],
-        })
+        let weights = self.graph().stages[id].weights().into_iter().enumerate();
+        weights
+            .map(move |(index, weight)| (weight, Term { from: self.work(places[index]), parts: parts[index].into() }))
     }
 
     /// Parts of the gradients of a node's gates.
-    pub fn gate_parts(&self, id: StageId) -> impl Iterator<Item = Parts> {
+    pub fn gate_parts(&self, id: StageId) -> impl Iterator<Item = GateParts> {
         let gradient = self.layout.kernels[id].backward[0].launch;
         let place = |gate: usize| self.layout.gate_results + (gate - self.layout.first_gate) * size_of::<f64>();
-        self.layout.stages[id].gates.iter().map(move |(gate, from)| Parts {
+        self.layout.stages[id].gates.iter().map(move |(gate, from)| GateParts {
             from: self.work(*from),
             to: self.result(place(*gate)),
-            len: 1,
-            parts: gradient.parts * gradient.columns,
+            parts: (gradient.parts * gradient.columns).into(),
         })
+    }
+
+    /// Statistics that the mini-batch had of a value.
+    pub fn statistics(&self, value: ValueId) -> Pointer {
+        pointer_to(&self.memory.results, self.layout.norms[value].as_ref().map(|places| places.statistics))
+    }
+
+    /// Losses of the images of a training lane.
+    pub fn losses(&self) -> Losses {
+        Losses { losses: self.result(self.layout.heads[0].losses), images: self.lane.images as u64 }
     }
 }

@@ -1,21 +1,218 @@
-//! The table of one update on a device: which parameters of a replica a step moves.
+//! The tables of a step's end: gradients of all lanes as one, running statistics, the update.
 
+use super::Cuda;
+use super::layout::LaneShape;
+use super::replica::{DeviceReplica, first_position};
+use super::tasks::Tasks;
+use super::wave::WaveLane;
+use crate::backend::results::unbiased_correction;
 use crate::backend::unsampled::started_but_unused;
+use crate::backend::{LanePlan, ReplicaStep};
+use crate::device::Pointer;
 use crate::network::{Model, ParameterRef};
-use crate::ops::sgd::cuda::SgdChunk;
+use crate::ops::cuda::reduction::{Gradient, Term};
+use crate::ops::normalization::cuda::{Move, Running};
+use crate::ops::sgd::cuda::{ClipTask, LossTask, Losses, SgdChunk, SgdSettings};
 use crate::ops::sgd::{Sgd, Unsampled};
+use crate::tensor::padded_channels;
+use std::collections::BTreeMap;
 
-/// What an update moves in a replica whose step used the copies `used` (ascending): these, and with [`Unsampled::Decay`] the shared ones that had
-/// a gradient before. `started` is that of the replica's state, and is brought up to date. Banks of replicas stand one after another.
-///
-/// # Panics
-/// If the banks have 2^32 elements or more.
-pub fn chunks(sgd: &Sgd, model: &Model, started: &mut [bool], used: &[ParameterRef], replica: u32) -> Vec<SgdChunk> {
-    let offset = replica as usize * model.layout.len();
-    let place = |reference: ParameterRef| {
-        let range = model.layout.range(reference.parameter, reference.copy);
-        offset + range.start..offset + range.end
-    };
+/// How a replica is updated.
+pub struct Update {
+    pub sgd: Sgd,
+    pub learning_rate: f64,
+    /// What the sum of its lanes' gradients is multiplied by.
+    pub share: f64,
+}
+
+impl Update {
+    pub fn of(step: &ReplicaStep<'_, Cuda>) -> Self {
+        Self { sgd: step.sgd, learning_rate: step.learning_rate, share: step.reduce.share(step.lanes.len()) }
+    }
+}
+
+/// A copy of a parameter in a replica of the step.
+pub type Target = (usize, ParameterRef);
+
+/// What a step's gradients are the sums of, wave by wave.
+#[derive(Default)]
+pub struct Spread {
+    targets: BTreeMap<Target, Span>,
+}
+
+/// First and last wave whose lanes use a copy, and the copy's length.
+struct Span {
+    first: usize,
+    last: usize,
+    len: usize,
+}
+
+impl Spread {
+    /// Notes what a lane of a wave uses. Waves come in order.
+    pub fn add(&mut self, wave: usize, replica: usize, plan: &LanePlan) {
+        for parameter in &plan.parameters {
+            let new = || Span { first: wave, last: wave, len: plan.row_range(*parameter).len() };
+            self.targets.entry((replica, *parameter)).or_insert_with(new).last = wave;
+        }
+    }
+
+    /// Elements of a copy that a replica's lanes use.
+    pub fn len(&self, replica: usize, parameter: ParameterRef) -> usize {
+        self.targets[&(replica, parameter)].len
+    }
+
+    /// Copies that a replica's lanes use, ascending.
+    pub fn used(&self, replica: usize) -> Vec<ParameterRef> {
+        let nowhere = ParameterRef { parameter: 0, copy: 0 };
+        self.targets.range((replica, nowhere)..(replica + 1, nowhere)).map(|((_, parameter), _)| *parameter).collect()
+    }
+
+    fn is_first(&self, wave: usize, target: &Target) -> bool {
+        self.targets[target].first == wave
+    }
+
+    fn is_last(&self, wave: usize, target: &Target) -> bool {
+        self.targets[target].last == wave
+    }
+}
+
+/// The terms of each gradient that the lanes of a wave add to, in the order of the lanes.
+#[derive(Default)]
+pub struct WaveGradients<T> {
+    pub terms: BTreeMap<Target, (usize, Vec<T>)>,
+}
+
+impl<T> WaveGradients<T> {
+    /// Adds a lane; `term`: of a parameter, none where its gradient is zero.
+    pub fn add(&mut self, replica: usize, lane: &LaneShape<'_>, term: impl Fn(ParameterRef) -> Option<T>) {
+        for &parameter in &lane.plan.parameters {
+            let len = lane.plan.row_range(parameter).len();
+            let (_, terms) = self.terms.entry((replica, parameter)).or_insert_with(|| (len, Vec::new()));
+            terms.extend(term(parameter));
+        }
+    }
+}
+
+/// The gradients of a wave's lanes, added to what earlier waves left. `bank`: of a replica's gradients.
+pub fn gradients(
+    wave: usize,
+    spread: &Spread,
+    gradients: WaveGradients<Term>,
+    updates: &[Update],
+    place: impl Fn(&Target) -> Pointer,
+) -> (Vec<Gradient>, Vec<Term>) {
+    let mut all_terms = Vec::new();
+    let entries = (gradients.terms.into_iter())
+        .map(|(target, (len, terms))| {
+            let entry = Gradient {
+                to: place(&target),
+                first: all_terms.len() as u32,
+                terms: terms.len() as u32,
+                len: len as u32,
+                accumulate: (!spread.is_first(wave, &target)).into(),
+                scale: if spread.is_last(wave, &target) { updates[target.0].share as f32 } else { 1.0 },
+                unused: 0,
+            };
+            all_terms.extend(terms);
+            entry
+        })
+        .collect();
+    (entries, all_terms)
+}
+
+/// What moves after all lanes have run.
+#[derive(Default)]
+pub struct StepTables {
+    pub losses: Vec<Losses>,
+    pub loss_tasks: Vec<LossTask>,
+    pub running: Vec<Running>,
+    pub moves: Vec<Move>,
+    pub chunks: Vec<SgdChunk>,
+    pub settings: Vec<SgdSettings>,
+    pub clips: Vec<ClipTask>,
+}
+
+/// A lane with its places.
+pub type PlacedLane<'a> = (&'a WaveLane<'a>, &'a Tasks<'a>);
+
+impl StepTables {
+    /// Losses and running statistics of lanes, whose replicas come in order. `is_finite`: of a replica.
+    pub fn of_lanes(lanes: &[PlacedLane<'_>], is_finite: impl Fn(usize) -> Pointer) -> Self {
+        let mut step = Self::default();
+        for lanes in lanes.chunk_by(|a, b| a.0.number == b.0.number) {
+            let is_finite = is_finite(lanes[0].0.number);
+            step.loss_tasks.push(LossTask { is_finite, first: step.losses.len() as u32, lanes: lanes.len() as u32 });
+            step.losses.extend(lanes.iter().map(|(_, tasks)| tasks.losses()));
+            step.add_running(lanes, is_finite);
+        }
+        step
+    }
+
+    /// Running statistics of the lanes of one replica.
+    fn add_running(&mut self, lanes: &[PlacedLane<'_>], is_finite: Pointer) {
+        let mut moved: BTreeMap<ParameterRef, (Running, Vec<Move>)> = BTreeMap::new();
+        for (lane, tasks) in lanes {
+            for (id, value) in lane.plan.graph.values.iter().enumerate() {
+                let Some(norm) = value.norm else { continue };
+                let Some([mean, variance]) = norm.running else { continue };
+                let momentum = lane.model.network.norms[norm.norm].momentum;
+                let running = || Running {
+                    mean: tasks.weight(mean),
+                    variance: tasks.weight(variance),
+                    bias: norm.bias.map_or(Pointer::NULL, |bias| tasks.weight(bias)),
+                    positions: Pointer::to(&lane.replica.positions, first_position(lane.model, norm.norm)),
+                    is_finite,
+                    kept: 1.0 - momentum,
+                    momentum,
+                    channels: value.shape.channels as u32,
+                    first: 0,
+                    moves: 0,
+                    unused: 0,
+                };
+                let (_, moves) = moved.entry(mean).or_insert_with(|| (running(), Vec::new()));
+                moves.push(Move {
+                    statistics: tasks.statistics(id),
+                    correction: unbiased_correction((lane.images() * value.shape.pixels()) as f64),
+                    stored: padded_channels(value.shape.channels) as u64,
+                });
+            }
+        }
+        for (running, moves) in moved.into_values() {
+            self.running.push(Running { first: self.moves.len() as u32, moves: moves.len() as u32, ..running });
+            self.moves.extend(moves);
+        }
+    }
+
+    /// The update of a replica whose lanes use the copies `used`, ascending. Replicas come in order.
+    pub fn add_update(
+        &mut self,
+        update: &Update,
+        (model, replica): (&Model, &DeviceReplica),
+        used: &[ParameterRef],
+        [is_finite, factor]: [Pointer; 2],
+    ) {
+        let number = self.settings.len();
+        let first = self.chunks.len();
+        self.chunks.extend(chunks(&update.sgd, model, &replica.started, used, number as u32));
+        if let Some(limit) = update.sgd.clip_norm {
+            let chunks = (self.chunks.len() - first) as u32;
+            self.clips.push(ClipTask { factor, limit, first: first as u32, chunks });
+        }
+        self.settings.push(SgdSettings {
+            weights: Pointer::to(&replica.weights, 0),
+            momenta: Pointer::to(&replica.momenta, 0),
+            gradients: Pointer::to(&replica.gradients, 0),
+            is_finite,
+            factor: if update.sgd.clip_norm.is_some() { factor } else { Pointer::NULL },
+            ..SgdSettings::new(&update.sgd, update.learning_rate)
+        });
+    }
+}
+
+/// What an update moves in a replica whose step used the copies `used`: these, and with [`Unsampled::Decay`] the shared ones that had a gradient
+/// before (`started`).
+pub fn chunks(sgd: &Sgd, model: &Model, started: &[bool], used: &[ParameterRef], replica: u32) -> Vec<SgdChunk> {
+    let place = |reference: ParameterRef| model.layout.range(reference.parameter, reference.copy);
     let mut table = Vec::new();
     if sgd.unsampled == Unsampled::Decay {
         for reference in started_but_unused(model, started, |reference| used.binary_search(&reference).is_ok()) {
@@ -23,7 +220,7 @@ pub fn chunks(sgd: &Sgd, model: &Model, started: &mut [bool], used: &[ParameterR
         }
     }
     for &reference in used {
-        let was_started = std::mem::replace(&mut started[model.layout.number(reference)], true);
+        let was_started = started[model.layout.number(reference)];
         table.extend(SgdChunk::of_parameter(place(reference), replica, true, !was_started));
     }
     table

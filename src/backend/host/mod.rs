@@ -1,85 +1,114 @@
 //! Training and evaluation in host memory, for any executor: gathers lanes, runs them, adds their rows, updates the banks.
 
-mod evaluate;
 mod gates;
 mod step;
 mod update;
 
-use super::{Executor, LanePlan};
-use crate::network::Model;
-use crate::plan::{Choice, Gates, Graph};
-use crate::space::Child;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use super::{
+    Backend, Demand, Evaluation, Executor, GateGradients, GateStep, Lane, LaneLoss, LanePlan, LoadedBatch, MiniBatch,
+    Regime, ReplicaStep, TrainLane, TrainResult, TrainingPlans, WorkingMemory,
+};
+use crate::data::{Dataset, PixelTable, Placement, gather, image_length, labels};
+use crate::device::DeviceError;
+use crate::network::{Model, State};
+use std::borrow::Cow;
+use std::sync::Arc;
 
-pub use evaluate::{ChildEvaluation, EvaluationPlan, EvaluationRegime, Recalibrated};
-pub use gates::{GateGradients, GateStep};
-pub use step::{LaneLoss, Reduce, ReplicaStep};
 pub use update::{Gradients, update};
-
-/// Plans of single lanes that are kept; beyond it the cache starts anew.
-const MOST_PLANS: usize = 4096;
-
-/// What a lane trains.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Architecture {
-    Child(Child),
-    /// Every candidate of every edge, weighted by its gate.
-    Mixture(Gates),
-}
-
-impl Architecture {
-    pub fn choice(&self) -> Choice<'_> {
-        match self {
-            Self::Child(child) => Choice::Child(child),
-            Self::Mixture(_) => Choice::Mixture,
-        }
-    }
-
-    /// The gates of a mixture.
-    pub fn gates(&self) -> Option<&Gates> {
-        match self {
-            Self::Child(_) => None,
-            Self::Mixture(gates) => Some(gates),
-        }
-    }
-}
-
-/// The model's address, and the child; none for the mixture.
-type PlanKey = (usize, Option<Child>);
-
-/// The plan, and the model, so that its address stays its own.
-type CachedPlan = (Arc<LanePlan>, Arc<Model>);
 
 /// A backend whose banks lie in host memory.
 pub struct Host<E> {
-    pub executor: E,
-    plans: Mutex<HashMap<PlanKey, CachedPlan>>,
+    executor: E,
+    plans: TrainingPlans,
 }
 
 impl<E: Executor> Host<E> {
     pub fn new(executor: E) -> Self {
-        Self { executor, plans: Mutex::new(HashMap::new()) }
+        Self { executor, plans: TrainingPlans::default() }
+    }
+}
+
+impl<E: Executor> LoadedBatch<Host<E>> {
+    fn view(&self) -> MiniBatch<'_, E::Real> {
+        MiniBatch { images: &self.pixels, labels: &self.labels }
+    }
+}
+
+impl<E: Executor> Backend for Host<E> {
+    type Real = E::Real;
+    type Replica = State<E::Real>;
+    type Pixels = Vec<E::Real>;
+
+    fn arithmetic(&self) -> String {
+        self.executor.arithmetic()
     }
 
-    /// The training plan of one child of a model, or of its mixture.
-    pub fn training_plan(&self, model: &Arc<Model>, choice: Choice<'_>) -> Arc<LanePlan> {
-        let child = match choice {
-            Choice::Child(child) => Some(child),
-            Choice::Mixture => None,
-        };
-        let key = (Arc::as_ptr(model) as usize, child.cloned());
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= MOST_PLANS {
-            plans.clear();
-        }
-        let make = || {
-            let graph = child.map_or_else(
-                || Graph::of_mixture(model),
-                |child| Graph::of_children(model, std::slice::from_ref(child)),
-            );
-            (Arc::new(LanePlan::training(&model.network, graph)), model.clone())
-        };
-        plans.entry(key).or_insert_with(make).0.clone()
+    fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
+        self.executor.working_memory(demand)
+    }
+
+    fn plans(&self) -> &TrainingPlans {
+        &self.plans
+    }
+
+    fn replica(&self, _model: &Arc<Model>, state: State<E::Real>) -> Result<State<E::Real>, DeviceError> {
+        Ok(state)
+    }
+
+    fn state<'a>(
+        &self,
+        _model: &Arc<Model>,
+        replica: &'a State<E::Real>,
+    ) -> Result<Cow<'a, State<E::Real>>, DeviceError> {
+        Ok(Cow::Borrowed(replica))
+    }
+
+    fn load(
+        &self,
+        dataset: &Arc<Dataset>,
+        table: &Arc<PixelTable>,
+        images: &[u32],
+        placements: Option<&[Placement]>,
+    ) -> Result<LoadedBatch<Self>, DeviceError> {
+        let mut pixels = vec![E::Real::default(); images.len() * image_length(dataset.shape())];
+        gather(dataset, table, images, placements, &mut pixels);
+        Ok(LoadedBatch { pixels, labels: labels(dataset, images) })
+    }
+
+    fn load_numbers(&self, images: Vec<E::Real>, labels: Vec<u8>) -> Result<LoadedBatch<Self>, DeviceError> {
+        Ok(LoadedBatch { pixels: images, labels })
+    }
+
+    fn step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+        self.step_replicas(replicas)
+    }
+
+    fn gate_gradients(&self, replicas: &mut [GateStep<'_, Self>]) -> Result<Vec<GateGradients>, DeviceError> {
+        self.step_gates(replicas)
+    }
+
+    fn gradients(&self, lanes: &[Lane<'_, Self>]) -> Result<Vec<TrainResult<E::Real>>, DeviceError> {
+        let lanes: Vec<TrainLane<'_, E::Real>> = (lanes.iter())
+            .map(|lane| TrainLane {
+                network: &lane.model.network,
+                plan: lane.plan,
+                batch: lane.batch.view(),
+                bank: &lane.replica.weights,
+                gates: lane.gates,
+                weight_gradients: lane.weight_gradients,
+            })
+            .collect();
+        self.executor.train(&lanes)
+    }
+
+    fn evaluate(
+        &self,
+        model: &Arc<Model>,
+        replica: &State<E::Real>,
+        plan: &LanePlan,
+        batch: &LoadedBatch<Self>,
+        regime: Regime<'_>,
+    ) -> Result<Evaluation, DeviceError> {
+        self.executor.evaluate(&model.network, plan, batch.view(), &replica.weights, regime)
     }
 }

@@ -1,53 +1,19 @@
 //! One training step of several replicas.
 
-use super::{Architecture, Gradients, Host, update};
-use crate::backend::{Executor, LanePlan, MiniBatch, TrainLane, TrainResult};
+use super::{Gradients, Host, update};
+use crate::backend::{Backend, Executor, LaneLoss, LanePlan, Reduce, ReplicaStep, TrainLane, TrainResult};
 use crate::device::DeviceError;
-use crate::network::ParameterRef;
-use crate::network::{Model, State};
-use crate::ops::sgd::Sgd;
-use crate::plan::Choice;
-use crate::space::Child;
+use crate::network::{Model, ParameterRef, State};
 use crate::tensor::Real;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How the gradients of a step's lanes become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduce {
-    #[default]
-    Mean,
-    Sum,
-}
-
-/// One replica's part of a step.
-pub struct ReplicaStep<'a, T> {
-    pub model: &'a Arc<Model>,
-    pub state: &'a mut State<T>,
-    /// Child, or mixture, and mini-batch of each lane.
-    pub lanes: Vec<(Architecture, MiniBatch<'a, T>)>,
-    pub reduce: Reduce,
-    pub sgd: Sgd,
-    pub learning_rate: f64,
-}
-
-/// What a lane of a step leaves in the record, before the update.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LaneLoss {
-    pub loss: f64,
-    pub correct: u32,
-}
-
 impl<E: Executor> Host<E> {
-    /// Forward and backward of all lanes of all replicas, then one update of each replica whose losses are finite.
-    /// Losses come replica by replica, in the order of the lanes.
-    ///
-    /// # Errors
-    /// A device that fails; nothing is updated then.
-    pub fn step(&self, replicas: &mut [ReplicaStep<'_, E::Real>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+    pub(super) fn step_replicas(
+        &self,
+        replicas: &mut [ReplicaStep<'_, Self>],
+    ) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
         let plans: Vec<_> = (replicas.iter())
             .map(|r| {
                 r.lanes.iter().map(|(trained, _)| self.training_plan(r.model, trained.choice())).collect::<Vec<_>>()
@@ -58,8 +24,8 @@ impl<E: Executor> Host<E> {
                 replica.lanes.iter().zip(plans).map(|((trained, batch), plan)| TrainLane {
                     network: &replica.model.network,
                     plan,
-                    batch: *batch,
-                    bank: &replica.state.weights,
+                    batch: batch.view(),
+                    bank: &replica.replica.weights,
                     gates: trained.gates(),
                     weight_gradients: true,
                 })
@@ -68,46 +34,25 @@ impl<E: Executor> Host<E> {
         let mut results = self.executor.train(&lanes)?.into_iter();
         let results: Vec<Vec<_>> = plans.iter().map(|plans| results.by_ref().take(plans.len()).collect()).collect();
         let updates = replicas.par_iter_mut().zip(results).zip(&plans);
-        Ok(updates.map(|((replica, results), plans)| replica.apply(&results, plans)).collect())
-    }
-
-    /// Raw weight gradients of one child on one mini-batch; nothing is updated.
-    ///
-    /// # Errors
-    /// A device that fails.
-    pub fn gradients(
-        &self,
-        model: &Arc<Model>,
-        state: &State<E::Real>,
-        child: &Child,
-        batch: MiniBatch<'_, E::Real>,
-    ) -> Result<(LaneLoss, Gradients<E::Real>), DeviceError> {
-        let plan = self.training_plan(model, Choice::Child(child));
-        let (network, bank) = (&model.network, &state.weights);
-        let lane = TrainLane { network, plan: &plan, batch, bank, gates: None, weight_gradients: true };
-        let results = self.executor.train(&[lane])?;
-        Ok((results[0].lane_loss(), combine(&results, &[plan], Reduce::Sum)))
+        Ok(updates.map(|((replica, results), plans)| apply(replica, &results, plans)).collect())
     }
 }
 
-impl<T: Real> TrainResult<T> {
-    pub(super) fn lane_loss(&self) -> LaneLoss {
-        LaneLoss { loss: self.loss, correct: self.correct }
-    }
-}
-
-impl<T: Real> ReplicaStep<'_, T> {
-    fn apply(&mut self, results: &[TrainResult<T>], plans: &[Arc<LanePlan>]) -> Vec<LaneLoss> {
-        let losses: Vec<LaneLoss> = results.iter().map(TrainResult::lane_loss).collect();
-        if losses.iter().all(|lane| lane.loss.is_finite()) {
-            for (result, plan) in results.iter().zip(plans) {
-                move_running_statistics(self.model, self.state, result, plan);
-            }
-            let gradients = combine(results, plans, self.reduce);
-            update(&self.sgd, self.model, self.state, gradients, self.learning_rate);
+/// Moves the running statistics and the weights of a replica; nothing where a loss is not finite.
+fn apply<E: Executor>(
+    step: &mut ReplicaStep<'_, Host<E>>,
+    results: &[TrainResult<E::Real>],
+    plans: &[Arc<LanePlan>],
+) -> Vec<LaneLoss> {
+    let losses: Vec<LaneLoss> = results.iter().map(TrainResult::lane_loss).collect();
+    if losses.iter().all(|lane| lane.loss.is_finite()) {
+        for (result, plan) in results.iter().zip(plans) {
+            move_running_statistics(step.model, step.replica, result, plan);
         }
-        losses
+        let gradients = combine(results, plans, step.reduce);
+        update(&step.sgd, step.model, step.replica, gradients, step.learning_rate);
     }
+    losses
 }
 
 /// `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
@@ -155,7 +100,7 @@ fn combine<T: Real>(results: &[TrainResult<T>], plans: &[Arc<LanePlan>], reduce:
         }
     }
     if reduce == Reduce::Mean && results.len() > 1 {
-        let share = T::from_f64(1.0 / results.len() as f64);
+        let share = T::from_f64(reduce.share(results.len()));
         sums.values_mut().flatten().for_each(|value| *value = *value * share);
     }
     sums.into_iter().collect()

@@ -1,7 +1,7 @@
 //! Backward pass of the reference.
 
 use super::Tape;
-use crate::backend::executor::TrainResult;
+use crate::backend::TrainResult;
 use crate::network::ParameterRef;
 use crate::ops::{head, node, normalization};
 use crate::plan::{Gates, Graph, StageKind, ValueId};

@@ -2,7 +2,7 @@
 
 use super::Tape;
 use crate::backend::LanePlan;
-use crate::backend::executor::{BatchStatistics, MiniBatch, Regime};
+use crate::backend::{BatchStatistics, MiniBatch, Regime};
 use crate::network::{Bank, Network};
 use crate::ops::{head, node, normalization};
 use crate::plan::{Gates, Graph, StageKind, ValueId};

@@ -3,10 +3,8 @@
 mod backward;
 mod forward;
 
-use super::executor::{
-    Demand, Evaluation, Executor, HeadResult, MiniBatch, Regime, TrainLane, TrainResult, WorkingMemory,
-};
-use super::{BatchStatistics, LanePlan};
+use super::executor::{Demand, Executor, MiniBatch, TrainLane, WorkingMemory};
+use super::{BatchStatistics, Evaluation, HeadResult, LanePlan, Regime, TrainResult};
 use crate::device::DeviceError;
 use crate::network::ParameterRef;
 use crate::network::{Bank, Network};

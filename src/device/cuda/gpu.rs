@@ -1,25 +1,33 @@
 //! Buffers and launches on one GPU, in one stream.
 
+use super::graph::Graph;
 use super::probe::{self, describe};
+use super::ring::{self, Ring};
 use crate::device::driver::Driver;
-use crate::device::{Argument, DeviceError, Launch, Unusable, modules};
+use crate::device::repeats::Repeats;
+use crate::device::{Argument, Command, DeviceError, Launch, Unusable, modules};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The oldest compute capability that kernels are compiled for.
 const OLDEST: (i32, i32) = (8, 0);
 
-/// Shared memory that a kernel may have without asking.
-const DEFAULT_SHARED_BYTES: u32 = 48 << 10;
-
 pub(super) struct Gpu {
+    /// Held by whoever asks the stream for something: what one thread records as a graph is its own. Goes before the context.
+    order: Mutex<Order>,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     capability: (i32, i32),
     /// Never unloaded: they live as long as the process, as the code that they are made of.
     functions: HashMap<&'static str, Function>,
+}
+
+/// What waits in the stream's order.
+struct Order {
+    graphs: Repeats<Graph>,
+    ring: Ring,
 }
 
 struct Function(sys::CUfunction);
@@ -40,6 +48,8 @@ impl Gpu {
         if capability < OLDEST {
             return Err(Unusable::TooOld { name, capability }.into());
         }
+        let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        let shared_bytes = context.attribute(attribute).map_err(failed("asking for the shared memory"))?;
         let stream = context.new_stream().map_err(failed("making a stream"))?;
         let mut functions = HashMap::new();
         for module in modules::MODULES {
@@ -55,21 +65,67 @@ impl Gpu {
             for &kernel in module.kernels {
                 let c_name = CString::new(kernel).unwrap_or_default();
                 // SAFETY: the module was just loaded and is never unloaded.
-                let function = unsafe { result::module::get_function(loaded, c_name) };
-                functions.insert(kernel, Function(function.map_err(failed(kernel))?));
+                let function = unsafe { result::module::get_function(loaded, c_name) }.map_err(failed(kernel))?;
+                allow_shared_memory(function, shared_bytes).map_err(failed(kernel))?;
+                functions.insert(kernel, Function(function));
             }
         }
-        Ok(Self { context, stream, capability, functions })
+        let order = Mutex::new(Order { graphs: Repeats::default(), ring: Ring::new()? });
+        Ok(Self { order, context, stream, capability, functions })
     }
 
     /// Makes the context current in this thread.
     fn bind(&self) -> Result<(), DeviceError> {
         self.context.bind_to_thread().map_err(failed("binding the context"))
     }
+
+    /// Waits for this thread's turn.
+    fn turn(&self) -> Result<MutexGuard<'_, Order>, DeviceError> {
+        self.bind()?;
+        Ok(self.order.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn start(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+        let Some(Function(function)) = self.functions.get(launch.kernel) else {
+            return Err(DeviceError::UnknownKernel(launch.kernel.to_owned()));
+        };
+        let mut pointers: Vec<*mut c_void> = arguments.iter().map(Argument::pointer).collect();
+        let start = if launch.cooperative { result::launch_cooperative_kernel } else { result::launch_kernel };
+        let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
+        // SAFETY: the driver copies the arguments before it returns; the emulator's tests check their number and sizes.
+        unsafe { start(*function, grid, block, launch.shared_bytes, self.stream.cu_stream(), &mut pointers) }
+            .map_err(failed(launch.kernel))
+    }
+
+    fn set(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: the bytes lie in one buffer.
+        unsafe { result::memset_d8_async(to, byte, bytes, self.stream.cu_stream()) }.map_err(failed("filling"))
+    }
+
+    fn wait(&self) -> Result<(), DeviceError> {
+        self.stream.synchronize().map_err(failed("waiting for the GPU"))
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // Graphs, events and pinned memory are released in the context. One that cannot be bound has failed, and said so.
+        let _ = self.bind();
+    }
+}
+
+/// Lets a kernel have as much shared memory as the device has, once and for all: graphs keep launches of several sizes.
+fn allow_shared_memory(function: sys::CUfunction, bytes: i32) -> Result<(), DriverError> {
+    let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+    // SAFETY: a function of a loaded module.
+    unsafe { result::function::set_function_attribute(function, attribute, bytes) }
 }
 
 /// Turns the driver's error into ours.
-fn failed(doing: &str) -> impl FnOnce(DriverError) -> DeviceError {
+pub(super) fn failed(doing: &str) -> impl FnOnce(DriverError) -> DeviceError {
     let doing = doing.to_owned();
     move |error| DeviceError::Driver { doing, error: describe(error) }
 }
@@ -98,48 +154,48 @@ impl Driver for Gpu {
     }
 
     fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
-        self.bind()?;
+        let mut order = self.turn()?;
+        if from.len() <= ring::LONGEST {
+            return order.ring.upload(&self.stream, to, from);
+        }
         // SAFETY: the bytes lie in one buffer, and live until the copy is done.
         unsafe { result::memcpy_htod_async(to, from, self.stream.cu_stream()) }.map_err(failed("uploading"))?;
-        self.synchronize()
+        self.wait()
     }
 
     fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError> {
-        self.bind()?;
+        let _order = self.turn()?;
         // SAFETY: as above.
         unsafe { result::memcpy_dtoh_async(to, from, self.stream.cu_stream()) }.map_err(failed("downloading"))?;
-        self.synchronize()
+        self.wait()
     }
 
     fn fill(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        self.bind()?;
-        // SAFETY: the bytes lie in one buffer.
-        unsafe { result::memset_d8_async(to, byte, bytes, self.stream.cu_stream()) }.map_err(failed("filling"))
+        let _order = self.turn()?;
+        self.set(to, byte, bytes)
     }
 
     fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
-        let Some(Function(function)) = self.functions.get(launch.kernel) else {
-            return Err(DeviceError::UnknownKernel(launch.kernel.to_owned()));
+        let _order = self.turn()?;
+        self.start(launch, arguments)
+    }
+
+    fn run(&self, commands: &[Command]) -> Result<(), DeviceError> {
+        let mut order = self.turn()?;
+        let one_by_one = || {
+            commands.iter().try_for_each(|command| match command {
+                Command::Launch { launch, arguments } => self.start(launch, &Argument::pointers(arguments)),
+                Command::Fill { to, byte, bytes } => self.set(to.address(), *byte, *bytes),
+            })
         };
-        self.bind()?;
-        if launch.shared_bytes > DEFAULT_SHARED_BYTES {
-            let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            // SAFETY: a function of a loaded module.
-            unsafe { result::function::set_function_attribute(*function, attribute, launch.shared_bytes as i32) }
-                .map_err(failed(launch.kernel))?;
+        match order.graphs.of(commands, || Graph::record(&self.stream, one_by_one))? {
+            Some(graph) => graph.launch(&self.stream),
+            None => one_by_one(),
         }
-        let mut pointers: Vec<*mut c_void> = arguments.iter().map(Argument::pointer).collect();
-        let start = if launch.cooperative { result::launch_cooperative_kernel } else { result::launch_kernel };
-        let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
-        // SAFETY: the driver copies the arguments before it returns; the emulator's tests check their number and sizes.
-        unsafe { start(*function, grid, block, launch.shared_bytes, self.stream.cu_stream(), &mut pointers) }
-            .map_err(failed(launch.kernel))
     }
 
     fn synchronize(&self) -> Result<(), DeviceError> {
-        self.stream.synchronize().map_err(failed("waiting for the GPU"))
+        let _order = self.turn()?;
+        self.wait()
     }
 }

@@ -1,7 +1,9 @@
 //! A GPU through the CUDA driver, which is loaded when it is first asked for: a program without a GPU needs none.
 
 mod gpu;
+mod graph;
 mod probe;
+mod ring;
 
 pub use probe::{DeviceInfo, Probe, probe};
 

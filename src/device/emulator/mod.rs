@@ -5,7 +5,8 @@ mod foreign;
 pub use foreign::EmulatedKernel;
 
 use super::driver::Driver;
-use super::{Argument, Device, DeviceError, Fault, FaultAccess, FaultKind, Launch, Place};
+use super::repeats::Repeats;
+use super::{Argument, Command, Device, DeviceError, Fault, FaultAccess, FaultKind, Launch, Place};
 use foreign::{ForeignFault, ForeignPlace, Request};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::NonNull;
@@ -46,7 +47,7 @@ impl Device {
         // SAFETY: no arguments; null is checked.
         let memory = NonNull::new(unsafe { foreign::crosstalk_emulator_new() });
         let memory = memory.ok_or_else(|| DeviceError::OutOfMemory { name: "emulator".to_owned(), bytes: 0 })?;
-        Ok(Self::new(Emulator { memory: Mutex::new(Handle(memory)), schedule, kernels }))
+        Ok(Self::new(Emulator { memory: Mutex::new(Handle(memory)), graphs: Mutex::default(), schedule, kernels }))
     }
 }
 
@@ -65,6 +66,8 @@ impl Drop for Handle {
 
 struct Emulator {
     memory: Mutex<Handle>,
+    /// Stands for a GPU's graphs: what is kept is what runs.
+    graphs: Mutex<Repeats<Vec<Command>>>,
     schedule: Schedule,
     kernels: Vec<&'static [EmulatedKernel]>,
 }
@@ -122,6 +125,7 @@ impl Driver for Emulator {
     }
 
     fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+        tracing::trace!(kernel = launch.kernel, grid = ?launch.grid, "launch");
         let kernel = self.kernel(launch.kernel)?;
         // SAFETY: so many sizes, beside the kernel.
         let expected = unsafe { std::slice::from_raw_parts(kernel.argument_bytes, kernel.arguments as usize) };
@@ -150,6 +154,16 @@ impl Driver for Emulator {
             None => Ok(()),
             Some(kind) => Err(DeviceError::Fault(Box::new(describe(launch.kernel, kind, &fault)))),
         }
+    }
+
+    fn run(&self, commands: &[Command]) -> Result<(), DeviceError> {
+        let mut graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = graphs.of(commands, || Ok(commands.to_vec()))?;
+        tracing::debug!(commands = commands.len(), again = kept.is_some(), "sequence");
+        kept.map_or(commands, Vec::as_slice).iter().try_for_each(|command| match command {
+            Command::Launch { launch, arguments } => self.launch(launch, &Argument::pointers(arguments)),
+            Command::Fill { to, byte, bytes } => self.fill(to.address(), *byte, *bytes),
+        })
     }
 
     fn synchronize(&self) -> Result<(), DeviceError> {

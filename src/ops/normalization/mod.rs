@@ -1,1 +1,4 @@
+//! Batch normalization.
+
+pub mod cuda;
 pub mod reference;

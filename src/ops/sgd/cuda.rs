@@ -1,7 +1,7 @@
-//! The update on a device: every parameter of every replica in one launch of `sgd_update` (kernels/optimizer.cu).
+//! The update on a device: kernels/optimizer.cu. The last argument of every launch is the number of entries of its table, a u32 in device memory.
 
 use super::Sgd;
-use crate::device::{Argument, Buffer, Device, DeviceError, Launch};
+use crate::device::{Launch, Pointer};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -9,6 +9,10 @@ use std::ops::Range;
 const THREADS: u32 = 256;
 const ELEMENTS_PER_THREAD: u32 = 4;
 const CHUNK_ELEMENTS: usize = (THREADS * ELEMENTS_PER_THREAD) as usize;
+
+/// Shared memory: a flag; an f64 of every warp.
+const FLAG_BYTES: u32 = 4;
+const WARP_SUMS_BYTES: u32 = THREADS / 32 * 8;
 
 const HAS_GRADIENT: u32 = 1;
 const FIRST_UPDATE: u32 = 2;
@@ -23,22 +27,64 @@ pub struct SgdChunk {
     flags: u32,
 }
 
-/// What changes from step to step, for one replica.
+/// A replica's banks, and how they move.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct SgdSettings {
-    rate: f32,
-    weight_decay: f32,
-    momentum: f32,
-    scale: f32,
-    nesterov: u32,
+    pub weights: Pointer,
+    pub momenta: Pointer,
+    pub gradients: Pointer,
+    /// u32: nothing moves where it is 0.
+    pub is_finite: Pointer,
+    /// f32 that multiplies gradients; null: 1.
+    pub factor: Pointer,
+    pub rate: f32,
+    pub weight_decay: f32,
+    pub momentum: f32,
+    pub nesterov: u32,
 }
 
+/// What the norm of a replica's gradients is limited to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct ClipTask {
+    /// f32
+    pub factor: Pointer,
+    pub limit: f64,
+    /// In the table of chunks.
+    pub first: u32,
+    pub chunks: u32,
+}
+
+/// Losses of a lane's images.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Losses {
+    /// f32
+    pub losses: Pointer,
+    pub images: u64,
+}
+
+/// A replica's lanes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct LossTask {
+    /// u32: 1 if all losses are finite, else 0.
+    pub is_finite: Pointer,
+    /// In the table of losses.
+    pub first: u32,
+    pub lanes: u32,
+}
+
+// kernels/optimizer.cu asserts the same.
+const _: () = assert!(size_of::<SgdChunk>() == 16 && size_of::<SgdSettings>() == 56 && size_of::<ClipTask>() == 24);
+const _: () = assert!(size_of::<Losses>() == 16 && size_of::<LossTask>() == 16);
+
 impl SgdChunk {
-    /// The chunks of a parameter whose elements lie in `range` of the banks; without a gradient it is zero, and momentum is what `first` begins.
+    /// The chunks of a parameter whose elements lie in `range` of the bank; without a gradient it is zero, and momentum is what `first` begins.
     ///
     /// # Panics
-    /// If the banks have 2^32 elements or more.
+    /// If the bank has 2^32 elements or more.
     pub fn of_parameter(
         range: Range<usize>,
         replica: u32,
@@ -47,51 +93,43 @@ impl SgdChunk {
     ) -> impl Iterator<Item = Self> {
         let flags = if has_gradient { HAS_GRADIENT } else { 0 } | if first { FIRST_UPDATE } else { 0 };
         range.clone().step_by(CHUNK_ELEMENTS).map(move |start| Self {
-            first: u32::try_from(start).expect("banks of less than 2^32 elements"),
+            first: u32::try_from(start).expect("a bank of less than 2^32 elements"),
             count: CHUNK_ELEMENTS.min(range.end - start) as u32,
             replica,
             flags,
         })
     }
-}
 
-// kernels/optimizer.cu asserts the same.
-const _: () = assert!(size_of::<SgdChunk>() == 16 && size_of::<SgdSettings>() == 20);
+    /// Elements.
+    pub fn len(&self) -> u64 {
+        u64::from(self.count)
+    }
+}
 
 impl SgdSettings {
-    /// `scale` multiplies gradients: [`Sgd::clip_factor`].
-    pub fn new(sgd: &Sgd, rate: f64, scale: f64) -> Self {
-        let [rate, weight_decay, momentum, scale] = [rate, sgd.weight_decay, sgd.momentum, scale].map(|x| x as f32);
-        Self { rate, weight_decay, momentum, scale, nesterov: sgd.nesterov.into() }
+    /// Without banks.
+    pub fn new(sgd: &Sgd, rate: f64) -> Self {
+        let [rate, weight_decay, momentum] = [rate, sgd.weight_decay, sgd.momentum].map(|x| x as f32);
+        Self { rate, weight_decay, momentum, nesterov: sgd.nesterov.into(), ..Self::zeroed() }
     }
 }
 
-/// Banks of one layout in device memory; those of several replicas stand one after another.
-pub struct SgdBanks {
-    pub weights: Buffer<f32>,
-    pub momenta: Buffer<f32>,
-    pub gradients: Buffer<f32>,
+/// Arguments: tasks, losses, count.
+pub fn check_losses(replicas: u32) -> Launch {
+    Launch { shared_bytes: FLAG_BYTES, ..Launch::new("check_losses", replicas, THREADS) }
 }
 
-/// Moves what `chunks` lists; `settings` has one entry a replica.
-///
-/// # Errors
-/// Those of the launch.
-pub fn update(
-    device: &Device,
-    banks: &SgdBanks,
-    chunks: &Buffer<SgdChunk>,
-    settings: &Buffer<SgdSettings>,
-) -> Result<(), DeviceError> {
-    if chunks.is_empty() {
-        return Ok(());
-    }
-    let arguments = [
-        Argument::buffer(&banks.weights),
-        Argument::buffer(&banks.momenta),
-        Argument::buffer(&banks.gradients),
-        Argument::buffer(chunks),
-        Argument::buffer(settings),
-    ];
-    device.launch(&Launch::new("sgd_update", chunks.len() as u32, THREADS), &arguments)
+/// Squares of the gradients of every chunk. Arguments: sums (f64, one a chunk), chunks, settings, count.
+pub fn sum_squares(chunks: u32) -> Launch {
+    Launch { shared_bytes: WARP_SUMS_BYTES, ..Launch::new("sum_squares", chunks, THREADS) }
+}
+
+/// Arguments: tasks, sums, count.
+pub fn clip_factors(replicas: u32) -> Launch {
+    Launch { shared_bytes: WARP_SUMS_BYTES, ..Launch::new("clip_factors", replicas, THREADS) }
+}
+
+/// Moves what chunks list. Arguments: chunks, settings, count.
+pub fn sgd_update(chunks: u32) -> Launch {
+    Launch::new("sgd_update", chunks, THREADS)
 }

@@ -3,11 +3,10 @@
 use super::child::held_child;
 use super::config::TraceConfig;
 use super::{Comparison, EvaluatedWeights, Part, ReplayError};
-use crate::backend::Executor;
-use crate::backend::host::{ChildEvaluation, Host};
+use crate::backend::Backend;
+use crate::backend::evaluation::ChildEvaluation;
 use crate::device::DeviceError;
 use crate::files::CsvFile;
-use crate::network::State;
 use crate::space::Child;
 use crate::tensors::{TensorFile, Values};
 use crate::train::config::NormRegime;
@@ -89,15 +88,15 @@ impl ExpectedEvaluation {
     ///
     /// # Errors
     /// A device that fails.
-    pub fn evaluate<E: Executor>(
+    pub fn evaluate<B: Backend>(
         evaluators: &[(NormRegime, Evaluator)],
-        host: &Host<E>,
-        state: &State<E::Real>,
+        backend: &B,
+        replica: &B::Replica,
     ) -> Result<BTreeMap<Case, ChildEvaluation>, DeviceError> {
         let mut results = BTreeMap::new();
         for (norm, evaluator) in evaluators {
             let cases = evaluator.children.iter().map(|child| (*norm, child.clone()));
-            results.extend(cases.zip(evaluator.evaluate(host, state, *norm, 0)?));
+            results.extend(cases.zip(evaluator.evaluate(backend, replica, *norm, 0)?));
         }
         Ok(results)
     }

@@ -3,12 +3,14 @@
 use super::evaluation::ExpectedEvaluation;
 use super::weights::{add_tensors, without_counters_of_old};
 use super::{Comparison, EvaluatedWeights, Part, ReplayError, Trace};
-use crate::backend::Executor;
+use crate::backend::{Backend, Lane};
 use crate::network::{State, export_gradients, export_parameters, is_alpha};
+use crate::plan::Choice;
 use crate::search::{export_table, import_alphas};
 use crate::tensor::Real;
 use crate::train::config::NormRegime;
 use crate::train::{Evaluator, TrainError, Trainer, Workload, read_weights};
+use std::borrow::Cow;
 
 /// What to replay, and how sharply to compare.
 pub struct Replay<'a> {
@@ -18,8 +20,8 @@ pub struct Replay<'a> {
 }
 
 /// 1e-8 for a backend that computes in f64, 1e-4 for f32.
-pub fn default_tolerance<E: Executor>(_: &E) -> f64 {
-    if E::Real::BITS == 64 { 1e-8 } else { 1e-4 }
+pub fn default_tolerance<B: Backend>(_: &B) -> f64 {
+    if B::Real::BITS == 64 { 1e-8 } else { 1e-4 }
 }
 
 impl<'a> Replay<'a> {
@@ -55,9 +57,9 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// Weights that do not fit the network, mini-batches that do not fit the data or run out, a loss that is not finite, a length
     /// other than that of `steps.csv`.
-    pub fn run<E: Executor>(&self, executor: E, mut done: impl FnMut(u64)) -> Result<Vec<Comparison>, ReplayError> {
+    pub fn run<B: Backend>(&self, backend: B, mut done: impl FnMut(u64)) -> Result<Vec<Comparison>, ReplayError> {
         let trace = self.trace;
-        let mut trainer = Trainer::new(trace.setup.clone(), executor)?;
+        let mut trainer = Trainer::new(trace.setup.clone(), backend)?;
         if trainer.last_step() != trace.steps.len() as u64 {
             let (rows, steps) = (trace.steps.len(), trainer.last_step());
             let problem = format!("has {rows} rows, but trace.toml makes {steps} steps; make them the same");
@@ -76,7 +78,9 @@ impl<'a> Replay<'a> {
             comparisons.extend(self.gradients(&mut trainer)?);
         }
         let initial = (self.evaluates() && trace.evaluation.weights == EvaluatedWeights::Init)
-            .then(|| trainer.replicas[0].state.clone());
+            .then(|| trainer.backend.state(&trainer.setup.model, &trainer.replicas[0].state).map(Cow::into_owned))
+            .transpose()
+            .map_err(TrainError::from)?;
         let [mut loss, mut accuracy, mut alpha_loss] =
             ["loss", "accuracy", "alpha_loss"].map(|quantity| Comparison::new(Part::Steps, quantity, self.tolerance));
         let mut alphas = Comparison::new(Part::Alphas, "tensors", self.tolerance);
@@ -110,7 +114,7 @@ impl<'a> Replay<'a> {
             comparisons.push(alphas);
         }
         if self.compares(Part::Final) {
-            comparisons.extend(self.last(&trainer));
+            comparisons.extend(self.last(&trainer)?);
         }
         if self.evaluates() {
             comparisons.extend(self.evaluation(&trainer, initial, &evaluators)?);
@@ -119,9 +123,9 @@ impl<'a> Replay<'a> {
     }
 
     /// Checks that there is memory for all parts, before the first is computed.
-    fn check_memory<E: Executor>(
+    fn check_memory<B: Backend>(
         &self,
-        trainer: &Trainer<E>,
+        trainer: &Trainer<B>,
         evaluators: &[(NormRegime, Evaluator)],
     ) -> Result<(), ReplayError> {
         if self.steps() > 0 {
@@ -138,19 +142,19 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn gradients<E: Executor>(&self, trainer: &mut Trainer<E>) -> Result<Option<Comparison>, ReplayError> {
+    fn gradients<B: Backend>(&self, trainer: &mut Trainer<B>) -> Result<Option<Comparison>, ReplayError> {
         let Some(expected) = &self.trace.gradients else { return Ok(None) };
         let batch = match &expected.images {
-            Some(images) => trainer.setup.load(images),
+            Some(images) => trainer.setup.load(&trainer.backend, images).map_err(TrainError::from)?,
             None => trainer.mini_batch(0, 0)?,
         };
         let model = &trainer.setup.model;
         let mut comparison = Comparison::new(Part::Gradients, "tensors", self.tolerance);
         for (child, expected) in &expected.children {
-            let (_, found) = trainer
-                .host
-                .gradients(model, &trainer.replicas[0].state, child, batch.view())
-                .map_err(TrainError::from)?;
+            let plan = trainer.backend.training_plan(model, Choice::Child(child));
+            let replica = &trainer.replicas[0].state;
+            let lane = Lane { model, replica, plan: &plan, batch: &batch, gates: None, weight_gradients: true };
+            let found = trainer.backend.gradients(&[lane]).map_err(TrainError::from)?.remove(0).gradients(&plan);
             let suffix = format!(", child {}", model.network.space.format_child(child));
             let found = export_gradients(model, &found);
             add_tensors(&mut comparison, &model.network, found, expected.clone(), &suffix);
@@ -158,20 +162,21 @@ impl<'a> Replay<'a> {
         Ok(Some(comparison))
     }
 
-    fn last<E: Executor>(&self, trainer: &Trainer<E>) -> Option<Comparison> {
+    fn last<B: Backend>(&self, trainer: &Trainer<B>) -> Result<Option<Comparison>, TrainError> {
         let model = &trainer.setup.model;
-        let mut expected = self.trace.last.clone()?;
+        let Some(mut expected) = self.trace.last.clone() else { return Ok(None) };
         expected.retain(|name, _| !is_alpha(&model.network.space, name));
-        let found = without_counters_of_old(export_parameters(model, &trainer.replicas[0].state), &expected);
+        let state = trainer.backend.state(model, &trainer.replicas[0].state)?;
+        let found = without_counters_of_old(export_parameters(model, &state), &expected);
         let mut comparison = Comparison::new(Part::Final, "tensors", self.tolerance);
         add_tensors(&mut comparison, &model.network, found, expected, "");
-        Some(comparison)
+        Ok(Some(comparison))
     }
 
-    fn evaluation<E: Executor>(
+    fn evaluation<B: Backend>(
         &self,
-        trainer: &Trainer<E>,
-        initial: Option<State<E::Real>>,
+        trainer: &Trainer<B>,
+        initial: Option<State<B::Real>>,
         evaluators: &[(NormRegime, Evaluator)],
     ) -> Result<Vec<Comparison>, ReplayError> {
         let (expected, setup) = (&self.trace.evaluation, &trainer.setup);
@@ -181,8 +186,10 @@ impl<'a> Replay<'a> {
             }
             _ => initial,
         };
-        let state = stored.as_ref().unwrap_or(&trainer.replicas[0].state);
-        let results = ExpectedEvaluation::evaluate(evaluators, &trainer.host, state).map_err(TrainError::from)?;
+        let backend = &trainer.backend;
+        let stored = stored.map(|state| backend.replica(&setup.model, state)).transpose().map_err(TrainError::from)?;
+        let replica = stored.as_ref().unwrap_or(&trainer.replicas[0].state);
+        let results = ExpectedEvaluation::evaluate(evaluators, backend, replica).map_err(TrainError::from)?;
         let mut comparisons = Vec::new();
         if self.compares(Part::Evaluation) {
             comparisons.extend(expected.compare_rows(setup, &results, self.tolerance));

@@ -1,7 +1,7 @@
 //! The tables of a run's configuration.
 
 use super::{ChildOrder, ConfigError};
-use crate::backend::host::Reduce;
+use crate::backend::Reduce;
 use crate::data::{Source, Split, Validation};
 use crate::network::Sharing;
 use crate::space::{Space, SpaceError};

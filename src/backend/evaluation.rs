@@ -1,9 +1,8 @@
 //! Evaluation of many children on the same mini-batches, common prefixes computed once.
 
-use super::Host;
-use crate::backend::{BatchStatistics, Executor, LanePlan, MiniBatch, Regime};
+use super::{Backend, BatchStatistics, LanePlan, LoadedBatch, Regime};
 use crate::device::DeviceError;
-use crate::network::{Model, State};
+use crate::network::Model;
 use crate::plan::Graph;
 use crate::space::Child;
 use std::sync::Arc;
@@ -83,30 +82,29 @@ impl ChildEvaluation {
     }
 }
 
-impl<E: Executor> Host<E> {
-    /// Evaluates the plan's children on one mini-batch and adds to their results, in the plan's order of children. `done` hears of
+impl EvaluationPlan {
+    /// Evaluates the children on one mini-batch and adds to their results, in their order. `done` hears of
     /// every graph.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn evaluate(
+    pub fn evaluate<B: Backend>(
         &self,
-        plan: &EvaluationPlan,
-        state: &State<E::Real>,
-        batch: MiniBatch<'_, E::Real>,
+        backend: &B,
+        replica: &B::Replica,
+        batch: &LoadedBatch<B>,
         regime: EvaluationRegime<'_>,
         results: &mut [ChildEvaluation],
         done: &mut dyn FnMut(),
     ) -> Result<(), DeviceError> {
-        let network = &plan.model.network;
         let mut results = results.iter_mut();
-        for (group, (lane_plan, children)) in plan.groups.iter().enumerate() {
+        for (group, (lane_plan, children)) in self.groups.iter().enumerate() {
             let regime = match regime {
                 EvaluationRegime::Running => Regime::Running,
                 EvaluationRegime::Batch => Regime::Batch,
                 EvaluationRegime::Recalibrated(statistics) => Regime::Given(&statistics.sums[group]),
             };
-            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, regime)?;
+            let evaluation = backend.evaluate(&self.model, replica, lane_plan, batch, regime)?;
             for (child, head) in results.by_ref().take(*children).zip(evaluation.heads) {
                 child.loss_sum += head.loss_sum;
                 child.correct += head.correct;
@@ -123,19 +121,18 @@ impl<E: Executor> Host<E> {
     ///
     /// # Errors
     /// A device that fails.
-    pub fn recalibrate(
+    pub fn recalibrate<B: Backend>(
         &self,
-        plan: &EvaluationPlan,
-        state: &State<E::Real>,
-        batch: MiniBatch<'_, E::Real>,
+        backend: &B,
+        replica: &B::Replica,
+        batch: &LoadedBatch<B>,
         batches: usize,
         recalibrated: &mut Recalibrated,
         done: &mut dyn FnMut(),
     ) -> Result<(), DeviceError> {
         let share = 1.0 / batches as f64;
-        for ((lane_plan, _), sums) in plan.groups.iter().zip(&mut recalibrated.sums) {
-            let network = &plan.model.network;
-            let evaluation = self.executor.evaluate(network, lane_plan, batch, &state.weights, Regime::Batch)?;
+        for ((lane_plan, _), sums) in self.groups.iter().zip(&mut recalibrated.sums) {
+            let evaluation = backend.evaluate(&self.model, replica, lane_plan, batch, Regime::Batch)?;
             for (sum, statistics) in sums.iter_mut().zip(evaluation.statistics) {
                 let Some(statistics) = statistics else { continue };
                 let channels = statistics.mean.len();
