@@ -85,6 +85,9 @@ pub trait Backend: Sync {
     /// Images of a mini-batch, as numbers, and whatever of the labels the backend needs beside them.
     type Pixels: Send + Sync;
 
+    /// A step whose losses may not be known yet.
+    type Pending: Send;
+
     /// What decides the bits of results: backend, precision, instruction set. A run resumes only under the same.
     fn arithmetic(&self) -> String;
 
@@ -133,11 +136,26 @@ pub trait Backend: Sync {
     fn load_numbers(&self, images: Vec<Self::Real>, labels: Vec<u8>) -> Result<LoadedBatch<Self>, DeviceError>;
 
     /// Forward and backward of all lanes of all replicas, then one update of each replica whose losses are finite. Running statistics
-    /// move lane by lane, as they would one after the other. Losses come replica by replica, in the order of the lanes.
+    /// move lane by lane, as they would one after the other. Whether all losses are finite is known from [`Backend::losses`], which is to be
+    /// asked before a replica's state is used for anything but the next step.
     ///
     /// # Errors
     /// A device that fails; nothing is updated then.
-    fn step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError>;
+    fn begin_step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Self::Pending, DeviceError>;
+
+    /// Losses of a step, replica by replica, in the order of the lanes.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn losses(&self, step: Self::Pending) -> Result<Vec<Vec<LaneLoss>>, DeviceError>;
+
+    /// Both, one after the other.
+    ///
+    /// # Errors
+    /// As theirs.
+    fn step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+        self.losses(self.begin_step(replicas)?)
+    }
 
     /// Forward and backward of every replica's mixture, weights as they are. The forward pass moves running statistics where the loss
     /// is finite, as every one in training does.

@@ -86,6 +86,11 @@ impl HeadResult {
         let correct = predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count() as u32;
         Self { loss_sum: losses.sum(), correct, predictions }
     }
+
+    /// As a training lane's only head.
+    pub fn lane_loss(&self) -> LaneLoss {
+        LaneLoss { loss: self.loss_sum / self.predictions.len() as f64, correct: self.correct }
+    }
 }
 
 /// What an evaluation leaves behind.

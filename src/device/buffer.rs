@@ -1,7 +1,7 @@
 //! Typed device memory.
 
-use super::DeviceError;
 use super::driver::Driver;
+use super::{DeviceError, Fetch};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -50,6 +50,15 @@ impl<T: Pod> Buffer<T> {
     pub fn read(&self, first: usize, values: &mut [T]) -> Result<(), DeviceError> {
         self.check_range(first, values.len())?;
         self.driver.download(bytemuck::cast_slice_mut(values), self.address + (first * size_of::<T>()) as u64)
+    }
+
+    /// Elements `first` to `first + len` as bytes, after everything asked of the device before; [`Fetch::wait`] waits for them.
+    ///
+    /// # Errors
+    /// Fewer elements than that, or an error of the driver.
+    pub fn fetch(&self, first: usize, len: usize) -> Result<Box<dyn Fetch>, DeviceError> {
+        self.check_range(first, len)?;
+        self.driver.fetch(self.address + (first * size_of::<T>()) as u64, len * size_of::<T>())
     }
 
     /// All elements, after everything asked of the device before.

@@ -10,6 +10,7 @@ pub mod emulator;
 mod error;
 pub mod facts;
 mod fault;
+mod fetch;
 pub mod kernel_table;
 mod launch;
 pub mod modules;
@@ -20,6 +21,7 @@ pub use buffer::Buffer;
 pub use command::Command;
 pub use error::{DeviceError, Unusable};
 pub use fault::{Fault, FaultAccess, FaultKind, Place};
+pub use fetch::Fetch;
 pub use launch::{Argument, Launch};
 pub use pointer::Pointer;
 

@@ -3,6 +3,7 @@
 use super::checkpoint::{self, Checkpoint, Position};
 use super::config::{DERIVED, RunConfig};
 use super::run_folder::{CONFIG, RESULT};
+use super::trainer::PendingStep;
 use super::{Evaluator, Setup, TrainError, Trainer, Workload};
 use crate::backend::Backend;
 use crate::files::{FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically};
@@ -26,6 +27,15 @@ pub trait Observer {
 
 /// Hears nothing.
 impl Observer for () {}
+
+/// What was done since this process began, and who hears of it.
+struct Progress<'a> {
+    observer: &'a mut dyn Observer,
+    first: u64,
+    last: u64,
+    images: u64,
+    cost: Cost,
+}
 
 /// A run in its folder.
 pub struct Run<B: Backend> {
@@ -212,37 +222,44 @@ impl<B: Backend> Run<B> {
         let (first, last) = (self.trainer.step, self.trainer.last_step());
         let checkpoint_every =
             self.trainer.setup.config.checkpoint.every_steps.unwrap_or_else(|| self.trainer.steps_per_epoch());
-        let (mut images, mut cost) = (0, Cost::default());
+        let mut progress = Progress { observer, first, last, images: 0, cost: Cost::default() };
         let [mut training, mut evaluation] = [Duration::ZERO; 2];
+        // While a device is at a step, the one before is recorded.
+        let mut pending: Option<(u64, PendingStep<B>)> = None;
         loop {
             if self.evaluation_is_due() {
                 let began = Instant::now();
-                self.evaluate(observer)?;
+                self.evaluate(progress.observer)?;
                 evaluation += began.elapsed();
             }
             if self.trainer.step == last {
                 break;
             }
             let began = Instant::now();
-            let result = self.trainer.step()?;
-            self.steps.append(&result.records)?;
-            images += result.images;
-            cost = cost + result.cost;
-            training += began.elapsed();
-            let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
+            let begun = self.trainer.begin_step();
+            pending.take().map(|before| self.record_step(before, &mut progress)).transpose()?;
             let step = self.trainer.step;
-            if step == last || step.is_multiple_of(self.trainer.steps_per_epoch()) {
+            let begun = (step, begun?);
+            let ends_epoch = step == last || step.is_multiple_of(self.trainer.steps_per_epoch());
+            let checkpoints = step == last || step.is_multiple_of(checkpoint_every);
+            if ends_epoch || checkpoints || self.evaluation_is_due() {
+                self.record_step(begun, &mut progress)?;
+            } else {
+                pending = Some(begun);
+            }
+            training += began.elapsed();
+            if ends_epoch {
                 self.record_alphas()?;
                 let derived = self.trainer.derived();
                 if !derived.is_empty() {
-                    observer.derived(step, &derived);
+                    progress.observer.derived(step, &derived);
                 }
             }
-            if step == last || step.is_multiple_of(checkpoint_every) {
+            if checkpoints {
                 self.checkpoint()?;
             }
-            observer.step(step - first, last - first, images, loss);
         }
+        let Progress { images, cost, .. } = progress;
         let state_hash = self.trainer.hash()?.to_string();
         let summary = RunSummary {
             steps: self.trainer.step,
@@ -255,6 +272,22 @@ impl<B: Backend> Run<B> {
         };
         self.sync()?;
         Ok((self, summary))
+    }
+
+    /// Waits for a step, the `done`th of the run and those before it, and records it.
+    fn record_step(
+        &mut self,
+        (done, step): (u64, PendingStep<B>),
+        progress: &mut Progress<'_>,
+    ) -> Result<(), TrainError> {
+        let result = self.trainer.finish_step(step)?;
+        self.steps.append(&result.records)?;
+        progress.images += result.images;
+        progress.cost = progress.cost + result.cost;
+        let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
+        let Progress { first, last, images, .. } = *progress;
+        progress.observer.step(done - first, last - first, images, loss);
+        Ok(())
     }
 
     /// Turns the journals into Parquet files and writes `result.toml`.

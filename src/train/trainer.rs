@@ -13,7 +13,6 @@ use crate::data::BatchStream;
 use crate::device::DeviceError;
 use crate::network::State;
 use crate::ops::Cost;
-use crate::plan::Choice;
 use crate::records::StepRecord;
 use crate::search::{Alphas, derive};
 use crate::space::{Child, Space};
@@ -65,6 +64,15 @@ pub struct Trainer<B: Backend> {
     pub mini_batches: u64,
     /// Rate of the last step done.
     pub last_rate: Option<f64>,
+}
+
+/// A step whose losses may not be known yet.
+pub struct PendingStep<B: Backend> {
+    pending: B::Pending,
+    /// Replica by replica, lane by lane, without losses.
+    records: Vec<StepRecord>,
+    images: u64,
+    cost: Cost,
 }
 
 /// What one step leaves.
@@ -224,6 +232,15 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// A loss that is not finite: that replica is not updated, and the trainer must not step again.
     pub fn step(&mut self) -> Result<StepResult, TrainError> {
+        let step = self.begin_step()?;
+        self.finish_step(step)
+    }
+
+    /// Begins a step; the next may begin before this one is finished. Until then nothing but steps is to be done with the replicas.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`], for the loss on which architecture parameters step.
+    pub fn begin_step(&mut self) -> Result<PendingStep<B>, TrainError> {
         let setup = self.setup.clone();
         let (number, rate) = (self.step, self.learning_rate());
         let searched =
@@ -249,40 +266,53 @@ impl<B: Backend> Trainer<B> {
                 learning_rate: rate,
             })
             .collect();
-        let losses = self.backend.step(&mut steps)?;
+        let pending = self.backend.begin_step(&mut steps)?;
         let mut records = Vec::new();
-        for (replica, (step, losses)) in steps.iter().zip(&losses).enumerate() {
-            for ((trained, batch), lane) in step.lanes.iter().zip(losses) {
-                let images = batch.labels.len() as u32;
+        let mut cost = alpha_step.cost;
+        for (replica, step) in steps.iter().enumerate() {
+            for (trained, batch) in &step.lanes {
                 let child = match trained {
                     Architecture::Child(child) => Some(setup.space().format_child(child)),
                     Architecture::Mixture(_) => None,
                 };
+                let plan = self.backend.training_plan(&setup.model, trained.choice());
+                cost = cost + plan.cost * batch.labels.len() as u64;
                 records.push(StepRecord {
                     step: number,
                     replica: replica as u32,
                     child,
-                    loss: lane.loss,
-                    accuracy: f64::from(lane.correct) / f64::from(images),
+                    loss: f64::NAN,
+                    accuracy: f64::NAN,
                     alpha_loss: alpha_step.losses.get(replica).map(|alpha| alpha.loss),
                     learning_rate: rate,
-                    images,
+                    images: batch.labels.len() as u32,
                 });
             }
+        }
+        let images = records.iter().map(|record| u64::from(record.images)).sum::<u64>() + alpha_step.images;
+        self.step += 1;
+        self.mini_batches += self.mini_batches_per_step();
+        self.last_rate = Some(rate);
+        Ok(PendingStep { pending, records, images, cost })
+    }
+
+    /// The losses of a step that was begun. Steps are finished in their order.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn finish_step(&self, step: PendingStep<B>) -> Result<StepResult, TrainError> {
+        let PendingStep { pending, mut records, images, cost } = step;
+        let losses = self.backend.losses(pending)?;
+        for (record, lane) in records.iter_mut().zip(losses.into_iter().flatten()) {
+            record.loss = lane.loss;
+            record.accuracy = f64::from(lane.correct) / f64::from(record.images);
         }
         if let Some(record) = records.iter().find(|record| !record.loss.is_finite()) {
             let StepRecord { step, replica, loss, .. } = *record;
             let trained = record.child.as_ref().map_or("the mixture".to_owned(), |child| format!("child {child}"));
             return Err(TrainError::Loss { step, trained, replica, loss });
         }
-        let images: u64 = records.iter().map(|record| u64::from(record.images)).sum();
-        let lanes = steps.iter().flat_map(|step| &step.lanes);
-        let of_image = |choice: Choice| self.backend.training_plan(&setup.model, choice).cost;
-        let cost: Cost = lanes.map(|(trained, batch)| of_image(trained.choice()) * batch.labels.len() as u64).sum();
-        self.step += 1;
-        self.mini_batches += self.mini_batches_per_step();
-        self.last_rate = Some(rate);
-        Ok(StepResult { records, images: images + alpha_step.images, cost: cost + alpha_step.cost })
+        Ok(StepResult { records, images, cost })
     }
 
     /// Of a search: the child that each replica's architecture parameters make, as a genotype, or as the space writes it.

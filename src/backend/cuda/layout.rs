@@ -72,6 +72,7 @@ pub struct StagePlaces {
 }
 
 /// Places of one head.
+#[derive(Clone, Copy)]
 pub struct HeadPlaces {
     /// `work`
     pub features: usize,

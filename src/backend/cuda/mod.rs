@@ -21,6 +21,7 @@ mod wave;
 
 pub use pixels::DevicePixels;
 pub use replica::DeviceReplica;
+pub use results::PendingLosses;
 pub use step_plan::{KernelRow, LAUNCH_SECONDS, PlannedLane, StepMemory, StepPlan};
 
 use super::normalization::given_statistics;
@@ -126,6 +127,7 @@ impl Backend for Cuda {
     type Real = f32;
     type Replica = DeviceReplica;
     type Pixels = DevicePixels;
+    type Pending = PendingLosses;
 
     fn arithmetic(&self) -> String {
         self.arithmetic.clone()
@@ -181,13 +183,13 @@ impl Backend for Cuda {
         Ok(LoadedBatch { pixels: self.lock().loader.upload(&images, &labels)?, labels })
     }
 
-    fn step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+    fn begin_step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<PendingLosses, DeviceError> {
         let plans: Vec<Vec<Arc<LanePlan>>> = (replicas.iter())
             .map(|step| {
                 step.lanes.iter().map(|(trained, _)| self.training_plan(step.model, trained.choice())).collect()
             })
             .collect();
-        let losses = {
+        let pending = {
             let lanes = replicas.iter().zip(&plans).enumerate().flat_map(|(number, (step, plans))| {
                 let bank = (&**step.model, &*step.replica);
                 step.lanes.iter().zip(plans).map(move |((trained, batch), plan)| WaveLane {
@@ -199,20 +201,20 @@ impl Backend for Cuda {
             let updates: Vec<Update> = replicas.iter().map(Update::of).collect();
             let DeviceState { memory, tables, steps, .. } = &mut *self.lock();
             run(memory, tables, self.storage, &waves, &Ending::Update(&updates), steps)?;
-            Results::download(memory, &waves)?.losses().collect::<Vec<_>>()
+            PendingLosses::new(memory, &waves)?
         };
-        let mut losses = losses.into_iter();
-        let losses: Vec<Vec<LaneLoss>> =
-            plans.iter().map(|plans| losses.by_ref().take(plans.len()).collect()).collect();
-        for ((step, plans), losses) in replicas.iter_mut().zip(&plans).zip(&losses) {
-            if losses.iter().all(|lane| lane.loss.is_finite()) {
-                for plan in plans {
-                    step.replica.note_gradients(step.model, plan);
-                    step.replica.note_running_statistics(step.model, plan);
-                }
+        // As if all losses were finite: where one is not, the run ends.
+        for (step, plans) in replicas.iter_mut().zip(&plans) {
+            for plan in plans {
+                step.replica.note_gradients(step.model, plan);
+                step.replica.note_running_statistics(step.model, plan);
             }
         }
-        Ok(losses)
+        Ok(pending)
+    }
+
+    fn losses(&self, step: PendingLosses) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+        step.wait()
     }
 
     fn gate_gradients(&self, replicas: &mut [GateStep<'_, Self>]) -> Result<Vec<GateGradients>, DeviceError> {

@@ -4,9 +4,60 @@ use super::layout::{HeadPlaces, LaneLayout};
 use super::memory::Memory;
 use super::wave::{WaveLane, Waves};
 use crate::backend::{BatchStatistics, Evaluation, HeadResult, LaneLoss, TrainResult};
-use crate::device::DeviceError;
+use crate::device::{DeviceError, Fetch};
 use crate::tensor::padded_channels;
 use bytemuck::AnyBitPattern;
+
+/// Losses of a step, on their way from the device.
+pub struct PendingLosses {
+    bytes: Box<dyn Fetch>,
+    /// Of each lane: its replica, and where its losses are.
+    lanes: Vec<(usize, LossPlaces)>,
+}
+
+struct LossPlaces {
+    head: HeadPlaces,
+    labels: Vec<u8>,
+}
+
+impl PendingLosses {
+    /// # Errors
+    /// An error of the driver.
+    pub fn new(memory: &Memory, waves: &Waves<'_>) -> Result<Self, DeviceError> {
+        let lane = |(lane, layout): (&WaveLane<'_>, &LaneLayout)| {
+            (lane.number, LossPlaces { head: layout.heads[0], labels: lane.batch.labels.clone() })
+        };
+        let bytes = memory.results.buffer().fetch(0, waves.sizes.results.bytes())?;
+        Ok(Self { bytes, lanes: waves.lanes().map(lane).collect() })
+    }
+
+    /// Replica by replica, in the order of the lanes.
+    ///
+    /// # Errors
+    /// A launch that failed, or an error of the driver.
+    pub fn wait(self) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+        let bytes = self.bytes.wait()?;
+        let replicas = self.lanes.chunk_by(|a, b| a.0 == b.0);
+        let loss = |(_, LossPlaces { head, labels }): &(usize, LossPlaces)| head.result(&bytes, labels).lane_loss();
+        Ok(replicas.map(|lanes| lanes.iter().map(loss).collect()).collect())
+    }
+}
+
+impl HeadPlaces {
+    /// What the head left in `results`.
+    fn result(&self, results: &[u8], labels: &[u8]) -> HeadResult {
+        let losses: Vec<f32> = read(results, self.losses, labels.len());
+        let predictions: Vec<u32> = read(results, self.predictions, labels.len());
+        let predictions = predictions.into_iter().map(|class| class as u8).collect();
+        HeadResult::new(losses.into_iter().map(f64::from), predictions, labels)
+    }
+}
+
+/// Numbers at a place of `results`.
+fn read<T: AnyBitPattern>(results: &[u8], place: usize, len: usize) -> Vec<T> {
+    let bytes = &results[place..place + len * size_of::<T>()];
+    bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
+}
 
 /// What came back from waves.
 pub struct Results<'a> {
@@ -27,10 +78,7 @@ impl<'a> Results<'a> {
 
     /// Of every training lane, in order.
     pub fn losses(&self) -> impl Iterator<Item = LaneLoss> {
-        self.waves.lanes().map(|(lane, layout)| {
-            let head = self.head(lane, &layout.heads[0]);
-            LaneLoss { loss: head.loss_sum / lane.images() as f64, correct: head.correct }
-        })
+        self.waves.lanes().map(|(lane, layout)| layout.heads[0].result(&self.bytes, &lane.batch.labels).lane_loss())
     }
 
     /// Of every lane that trains a mixture, in order: gradients of its gates.
@@ -57,7 +105,7 @@ impl<'a> Results<'a> {
     pub fn evaluation(&self) -> Evaluation {
         let wave = &self.waves.waves[0];
         let (lane, layout) = (&wave.lanes[0], &wave.layouts[0]);
-        let heads = layout.heads.iter().map(|places| self.head(lane, places)).collect();
+        let heads = layout.heads.iter().map(|places| places.result(&self.bytes, &lane.batch.labels)).collect();
         let measured = self.statistics(lane, layout);
         let statistics = match lane.given.is_empty() {
             true => measured,
@@ -68,24 +116,12 @@ impl<'a> Results<'a> {
         Evaluation { heads, statistics }
     }
 
-    fn read<T: AnyBitPattern>(&self, place: usize, len: usize) -> Vec<T> {
-        let bytes = &self.bytes[place..place + len * size_of::<T>()];
-        bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
-    }
-
-    fn head(&self, lane: &WaveLane<'_>, places: &HeadPlaces) -> HeadResult {
-        let losses: Vec<f32> = self.read(places.losses, lane.images());
-        let predictions: Vec<u32> = self.read(places.predictions, lane.images());
-        let predictions = predictions.into_iter().map(|class| class as u8).collect();
-        HeadResult::new(losses.into_iter().map(f64::from), predictions, &lane.batch.labels)
-    }
-
     fn gates_of(&self, lane: &WaveLane<'_>, layout: &LaneLayout) -> Vec<Vec<f64>> {
         let Some(gates) = lane.gates else { return Vec::new() };
         let mut gradients: Vec<Vec<f64>> = gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect();
         for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
             let place = layout.gate_results + (index - layout.first_gate) * size_of::<f64>();
-            gradients[gate.slot][gate.candidate] += self.read::<f64>(place, 1)[0];
+            gradients[gate.slot][gate.candidate] += read::<f64>(&self.bytes, place, 1)[0];
         }
         gradients
     }
@@ -96,7 +132,7 @@ impl<'a> Results<'a> {
             .map(|(value, places)| {
                 let channels = value.shape.channels;
                 let stored = padded_channels(channels);
-                let both: Vec<f64> = self.read(places.as_ref()?.statistics, 2 * stored);
+                let both: Vec<f64> = read(&self.bytes, places.as_ref()?.statistics, 2 * stored);
                 Some(BatchStatistics {
                     count: (lane.images() * value.shape.pixels()) as f64,
                     mean: both[..channels].to_vec(),

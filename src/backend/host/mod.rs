@@ -38,6 +38,8 @@ impl<E: Executor> Backend for Host<E> {
     type Real = E::Real;
     type Replica = State<E::Real>;
     type Pixels = Vec<E::Real>;
+    /// All is known at once.
+    type Pending = Vec<Vec<LaneLoss>>;
 
     fn arithmetic(&self) -> String {
         self.executor.arithmetic()
@@ -79,8 +81,12 @@ impl<E: Executor> Backend for Host<E> {
         Ok(LoadedBatch { pixels: images, labels })
     }
 
-    fn step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+    fn begin_step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
         self.step_replicas(replicas)
+    }
+
+    fn losses(&self, step: Vec<Vec<LaneLoss>>) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
+        Ok(step)
     }
 
     fn gate_gradients(&self, replicas: &mut [GateStep<'_, Self>]) -> Result<Vec<GateGradients>, DeviceError> {

@@ -1,11 +1,12 @@
 //! Buffers and launches on one GPU, in one stream.
 
 use super::graph::Graph;
+use super::pinned::{Free, PinnedFetch};
 use super::probe::{self, describe};
 use super::ring::{self, Ring};
 use crate::device::driver::Driver;
 use crate::device::repeats::Repeats;
-use crate::device::{Argument, Command, DeviceError, Launch, Unusable, modules};
+use crate::device::{Argument, Command, DeviceError, Fetch, Launch, Unusable, modules};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
@@ -17,6 +18,8 @@ const OLDEST: (i32, i32) = (8, 0);
 pub(super) struct Gpu {
     /// Held by whoever asks the stream for something: what one thread records as a graph is its own. Goes before the context.
     order: Mutex<Order>,
+    /// Of downloads. Goes before the context.
+    pinned: Free,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     capability: (i32, i32),
@@ -71,7 +74,7 @@ impl Gpu {
             }
         }
         let order = Mutex::new(Order { graphs: Repeats::default(), ring: Ring::new()? });
-        Ok(Self { order, context, stream, capability, functions })
+        Ok(Self { order, pinned: Free::default(), context, stream, capability, functions })
     }
 
     /// Makes the context current in this thread.
@@ -168,6 +171,11 @@ impl Driver for Gpu {
         // SAFETY: as above.
         unsafe { result::memcpy_dtoh_async(to, from, self.stream.cu_stream()) }.map_err(failed("downloading"))?;
         self.wait()
+    }
+
+    fn fetch(&self, from: u64, bytes: usize) -> Result<Box<dyn Fetch>, DeviceError> {
+        let _order = self.turn()?;
+        Ok(Box::new(PinnedFetch::new(&self.context, &self.stream, &self.pinned, from, bytes)?))
     }
 
     fn fill(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {

@@ -15,17 +15,11 @@ impl Graph {
     ///
     /// # Errors
     /// Those of `record` and of the driver.
-    pub fn record(
-        stream: &CudaStream,
-        record: impl FnOnce() -> Result<(), DeviceError>,
-    ) -> Result<Self, DeviceError> {
+    pub fn record(stream: &CudaStream, record: impl FnOnce() -> Result<(), DeviceError>) -> Result<Self, DeviceError> {
         // SAFETY: the stream lives. No other thread uses it meanwhile: whoever records holds the lock of all graphs, and what it records
         // is launches and fills.
         unsafe {
-            result::stream::begin_capture(
-                stream.cu_stream(),
-                sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED,
-            )
+            result::stream::begin_capture(stream.cu_stream(), sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED)
         }
         .map_err(failed("beginning to record a graph"))?;
         let recorded = record();

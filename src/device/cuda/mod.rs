@@ -2,6 +2,7 @@
 
 mod gpu;
 mod graph;
+mod pinned;
 mod probe;
 mod ring;
 

@@ -5,8 +5,9 @@ mod foreign;
 pub use foreign::EmulatedKernel;
 
 use super::driver::Driver;
+use super::fetch::Fetched;
 use super::repeats::Repeats;
-use super::{Argument, Command, Device, DeviceError, Fault, FaultAccess, FaultKind, Launch, Place};
+use super::{Argument, Command, Device, DeviceError, Fault, FaultAccess, FaultKind, Fetch, Launch, Place};
 use foreign::{ForeignFault, ForeignPlace, Request};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::NonNull;
@@ -118,6 +119,12 @@ impl Driver for Emulator {
         // SAFETY: the bytes lie in one buffer, all of whose bytes were set when it was made.
         unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to.as_mut_ptr(), to.len()) };
         Ok(())
+    }
+
+    fn fetch(&self, from: u64, bytes: usize) -> Result<Box<dyn Fetch>, DeviceError> {
+        let mut there = vec![0; bytes];
+        self.download(&mut there, from)?;
+        Ok(Box::new(Fetched(there)))
     }
 
     fn fill(&self, to: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
