@@ -1,7 +1,7 @@
 //! What a host backend must do: run lanes forward and backward, and graphs of many lanes forward.
 
 use super::LanePlan;
-use crate::device::DeviceError;
+use crate::device::{Device, DeviceError};
 use crate::network::{Bank, Network};
 use crate::plan::Gates;
 use crate::tensor::Real;
@@ -139,6 +139,11 @@ pub trait Executor: Sync {
 
     /// What decides the bits of results: backend, precision, instruction set. A run resumes only under the same.
     fn arithmetic(&self) -> String;
+
+    /// The device that computes, where it is one of [`crate::device`].
+    fn device(&self) -> Option<Device> {
+        None
+    }
 
     /// What a run takes at most beside banks and mini-batches.
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory;

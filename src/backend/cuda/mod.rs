@@ -57,6 +57,10 @@ impl Executor for Cuda {
         self.arithmetic.clone()
     }
 
+    fn device(&self) -> Option<Device> {
+        Some(self.memory.lock().unwrap_or_else(PoisonError::into_inner).device.clone())
+    }
+
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
         let bytes = |plan: &LanePlan, images: usize, training: bool, lanes: usize| {
             let mut sizes = Sizes::default();
