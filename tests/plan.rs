@@ -5,6 +5,11 @@ mod common;
 use common::command::Workshop;
 use crosstalk::device::kernel_table::compiled_kernel;
 use serde_json::Value;
+use std::collections::BTreeMap;
+#[cfg(unix)]
+use std::io::Write;
+#[cfg(unix)]
+use std::sync::{Arc, Mutex};
 
 fn plan(shop: &Workshop, arguments: &str) -> Value {
     serde_json::from_str(&shop.run(&format!("plan {arguments} --json"))).expect("JSON")
@@ -31,7 +36,7 @@ fn totals_are_the_sums_of_the_rows_and_every_time_is_at_least_its_floors() {
         for key in ["launches", "bytes", "flops"] {
             assert_eq!(rows.iter().map(|row| count(row, key)).sum::<u64>(), count(&plan, key), "{key}: {arguments}");
         }
-        for key in ["traffic_seconds", "arithmetic_seconds", "predicted_seconds"] {
+        for key in ["traffic_seconds", "arithmetic_seconds", "floor_seconds", "predicted_seconds"] {
             let sum: f64 = rows.iter().map(|row| real(row, key)).sum();
             assert!((sum / real(&plan, key) - 1.0).abs() < 1e-12, "{key}: {arguments}");
         }
@@ -39,8 +44,10 @@ fn totals_are_the_sums_of_the_rows_and_every_time_is_at_least_its_floors() {
         assert_eq!(memory.map(|bytes| bytes.as_u64().expect("bytes")).sum::<u64>(), count(&plan, "memory_bytes"));
         for row in rows {
             let launches = real(&plan, "launch_seconds") * count(row, "launches") as f64;
-            let floor = real(row, "traffic_seconds").max(real(row, "arithmetic_seconds"));
-            assert!(real(row, "predicted_seconds") >= (floor + launches) * (1.0 - 1e-12), "{row}");
+            let least = real(row, "traffic_seconds").max(real(row, "arithmetic_seconds"));
+            let floor = real(row, "floor_seconds");
+            assert!(floor >= least * (1.0 - 1e-12), "{row}");
+            assert!((real(row, "predicted_seconds") / (floor + launches) - 1.0).abs() < 1e-12, "{row}");
             assert!((1..=count(row, "blocks")).contains(&count(row, "launches")), "{row}");
             assert!(count(row, "resident_blocks") > 0, "{row}");
         }
@@ -112,6 +119,46 @@ fn what_is_not_known_is_refused() {
     assert!(error("fashion --device h100").contains("crosstalk data fetch fashion-mnist"));
 }
 
+/// Launches and blocks by kernel.
+type Launches = BTreeMap<String, (u64, u64)>;
+
+fn planned_launches(plan: &Value) -> Launches {
+    let launches = |row: &Value| (count(row, "launches"), count(row, "blocks"));
+    kernels(plan).iter().map(|row| (row["kernel"].as_str().expect("a name").to_owned(), launches(row))).collect()
+}
+
+/// What some work launches on a device.
+#[cfg(unix)]
+fn launches(work: impl FnOnce()) -> Launches {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("a lock").write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let text = String::from_utf8(lines.0.lock().expect("a lock").clone()).expect("text");
+    let mut launched = Launches::new();
+    for line in text.lines() {
+        let (_, launch) = line.split_once("kernel=\"").expect("the kernel");
+        let (kernel, grid) = launch.split_once("\" grid=[").expect("the grid");
+        let grid = grid.trim_end_matches(']').split(", ").map(|extent| extent.parse::<u64>().expect("a number"));
+        let (launches, blocks) = launched.entry(kernel.to_owned()).or_default();
+        *launches += 1;
+        *blocks += grid.product::<u64>();
+    }
+    launched
+}
+
 /// Every launch of a training step on the emulator is one of the plan, with as many blocks.
 #[cfg(unix)]
 #[test]
@@ -123,20 +170,6 @@ fn the_emulator_launches_what_is_planned() {
     use crosstalk::ops::cuda::Storage;
     use crosstalk::plan::Choice;
     use crosstalk::train::{Setup, Trainer, config};
-    use std::collections::BTreeMap;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("a lock").write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     let shop = Workshop::new();
     let settings = ["step.children=\"uniform\"", "step.lanes=3", "data.batch=4", "network.cells=1", "replicas=2"];
@@ -159,29 +192,38 @@ fn the_emulator_launches_what_is_planned() {
             weight_gradients: true,
         })
         .collect();
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || trainer.host.executor.train(&lanes)).expect("a step");
-
-    let mut launched: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    let text = String::from_utf8(lines.0.lock().expect("a lock").clone()).expect("text");
-    for line in text.lines() {
-        let (_, launch) = line.split_once("kernel=\"").expect("the kernel");
-        let (kernel, grid) = launch.split_once("\" grid=[").expect("the grid");
-        let grid = grid.trim_end_matches(']').split(", ").map(|extent| extent.parse::<u64>().expect("a number"));
-        let (launches, blocks) = launched.entry(kernel.to_owned()).or_default();
-        *launches += 1;
-        *blocks += grid.product::<u64>();
-    }
+    let launched = launches(|| drop(trainer.host.executor.train(&lanes).expect("a step")));
     let set: Vec<String> = settings.iter().map(|setting| format!("--set {setting}")).collect();
     let plan = plan(&shop, &format!("quick --device h100 {}", set.join(" ")));
-    let planned: BTreeMap<String, (u64, u64)> = (kernels(&plan).iter())
-        .map(|row| (row["kernel"].as_str().expect("a name").to_owned(), (count(row, "launches"), count(row, "blocks"))))
-        .collect();
-    assert_eq!(planned, launched);
-    assert_eq!(count(&plan, "launches"), text.lines().count() as u64);
+    assert_eq!(planned_launches(&plan), launched);
+    assert_eq!(count(&plan, "launches"), launched.values().map(|(launches, _)| launches).sum::<u64>());
     let names: Vec<String> = children.iter().map(|child| setup.space().format_child(child)).collect();
     assert_eq!(plan["children"], Value::from(names));
+}
+
+/// A step of a search is one of the architecture parameters and one of the weights.
+#[cfg(unix)]
+#[test]
+fn the_emulator_launches_what_is_planned_of_a_search() {
+    use crosstalk::backend::cuda::Cuda;
+    use crosstalk::device::Device;
+    use crosstalk::device::emulator::Schedule;
+    use crosstalk::ops::cuda::Storage;
+    use crosstalk::train::{Setup, Trainer, config};
+
+    let settings = "step.children=\"mixture\" data.batch=2 network.cells=1 network.channels=4 replicas=2 evaluation.children=\"derived\"";
+    let assignments: Vec<String> = settings.split(' ').map(str::to_owned).collect();
+    let setup = Arc::new(Setup::new(config::load("quick", &assignments).expect("a preset")).expect("a setup"));
+    let device = Device::emulator(Schedule::default()).expect("the emulator");
+    let mut trainer = Trainer::new(setup, Cuda::new(device, Storage::F32)).expect("a trainer");
+    let launched = launches(|| drop(trainer.step().expect("a step")));
+    let shop = Workshop::new();
+    let set: Vec<String> = assignments.iter().map(|setting| format!("--set {setting}")).collect();
+    let plan = plan(&shop, &format!("quick --device h100 --precision f32 {}", set.join(" ")));
+    let planned = planned_launches(&plan);
+    assert!(planned.contains_key("add_gate_parts"), "{planned:?}");
+    for (kernel, launches) in &planned {
+        assert_eq!(launched.get(kernel), Some(launches), "{kernel}");
+    }
+    assert_eq!(count(&plan, "lanes"), 4);
 }

@@ -11,6 +11,7 @@ mod eval;
 mod interfere;
 mod metrics;
 mod plan;
+mod planned;
 mod progress;
 mod replay;
 mod results;

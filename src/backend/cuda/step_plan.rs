@@ -24,6 +24,8 @@ pub struct PlannedLane<'a> {
     pub images: usize,
     /// Whether it trains a mixture.
     pub gated: bool,
+    /// Whether the gradients of the weights are wanted, or those of the gates alone.
+    pub weight_gradients: bool,
     /// Numbers of its bank and of its mini-batch: lanes may share both.
     pub bank: usize,
     pub mini_batch: usize,
@@ -67,7 +69,8 @@ struct PlannedLaunch {
     cost: KernelCost,
 }
 
-/// The launches of a step.
+/// The launches of one step, or of several one after the other.
+#[derive(Default)]
 pub struct StepPlan {
     pub memory: StepMemory,
     /// Levels with their phases: what of them is in different ones runs one after the other.
@@ -75,7 +78,7 @@ pub struct StepPlan {
     launches: Vec<PlannedLaunch>,
 }
 
-/// All launches of a kernel in a step.
+/// All launches of a kernel.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelRow {
     pub kernel: &'static str,
@@ -94,18 +97,18 @@ pub struct KernelRow {
     pub tensor_flops: u64,
     pub traffic_seconds: f64,
     pub arithmetic_seconds: f64,
-    /// The larger floor of each launch, and [`LAUNCH_SECONDS`].
+    /// The larger of both of each launch.
+    pub floor_seconds: f64,
+    /// That, and [`LAUNCH_SECONDS`] a launch.
     pub predicted_seconds: f64,
 }
 
 impl StepPlan {
-    /// Of lanes whose banks have `bank_len` numbers.
-    pub fn new(lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage) -> Self {
-        let mut step = Self { memory: StepMemory::default(), phases: 0, launches: Vec::new() };
+    /// Adds a step of lanes whose banks have `bank_len` numbers.
+    pub fn add_step(&mut self, lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage) {
         for wave in lanes.chunks(MOST_LANES) {
-            step.add_wave(wave, bank_len, storage);
+            self.add_wave(wave, bank_len, storage);
         }
-        step
     }
 
     /// Adds lanes that run together.
@@ -115,8 +118,8 @@ impl StepPlan {
         let (mut sums, mut gate_sums) = (Vec::new(), Vec::new());
         let (mut stage_tasks, mut head_tasks) = (0, 0);
         for lane in lanes {
-            let PlannedLane { plan, images, gated, .. } = *lane;
-            let shape = LaneShape { plan, images, training: true, weight_gradients: true, gated, given: &[] };
+            let PlannedLane { plan, images, gated, weight_gradients, .. } = *lane;
+            let shape = LaneShape { plan, images, training: true, weight_gradients, gated, given: &[] };
             let layout = LaneLayout::new(&shape, storage, &mut sizes);
             for task in launch_tasks(&shape, &layout.kernels) {
                 let (tasks, cost) = launches.entry(task.key).or_default();
@@ -127,10 +130,12 @@ impl StepPlan {
             }
             for (id, _) in with_backward(&shape) {
                 let kernels = &layout.kernels[id];
-                let weights = weights(&plan.graph.stages[id]).into_iter();
-                sums.extend(
-                    weights.zip(kernels.weight_parts).map(|(weight, parts)| (parts, plan.row_range(weight).len())),
-                );
+                if weight_gradients {
+                    let weights = weights(&plan.graph.stages[id]).into_iter();
+                    sums.extend(
+                        weights.zip(kernels.weight_parts).map(|(weight, parts)| (parts, plan.row_range(weight).len())),
+                    );
+                }
                 let gradient = kernels.backward[0].launch;
                 gate_sums.extend(layout.stages[id].gates.iter().map(|_| (gradient.parts * gradient.columns, 1)));
             }
@@ -204,6 +209,7 @@ impl StepPlan {
                 tensor_flops: 0,
                 traffic_seconds: 0.0,
                 arithmetic_seconds: 0.0,
+                floor_seconds: 0.0,
                 predicted_seconds: 0.0,
             });
             let traffic = cost.bytes as f64 / device.memory_rate;
@@ -219,6 +225,7 @@ impl StepPlan {
             row.tensor_flops += cost.tensor_flops;
             row.traffic_seconds += traffic;
             row.arithmetic_seconds += arithmetic;
+            row.floor_seconds += traffic.max(arithmetic);
             row.predicted_seconds += traffic.max(arithmetic) + LAUNCH_SECONDS;
         }
         let mut rows: Vec<KernelRow> = rows.into_values().collect();
