@@ -230,6 +230,17 @@ fn a_grid_barrier_orders_the_blocks_of_a_cooperative_launch() {
 }
 
 #[test]
+fn a_block_may_have_as_much_shared_memory_as_the_device_says() {
+    let most = device(Schedule::default()).properties().shared_bytes_per_block;
+    let launch = Launch { shared_bytes: most, ..Launch::new("clean_copy", 2, 64) };
+    clean(&launch, &(0..100).collect::<Vec<_>>(), |device| {
+        let Buffers(buffers, _) = out_and_in(100, 100)(device);
+        Buffers(buffers, vec![100])
+    });
+    fault(FaultKind::BadLaunch, &with_shared("writes_past_the_end", 32, most + 1), out(32));
+}
+
+#[test]
 fn launches_that_no_device_runs_are_refused() {
     for launch in [
         Launch::new("writes_past_the_end", 0, 32),

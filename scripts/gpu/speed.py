@@ -1,6 +1,5 @@
 """Throughput beside PyTorch, and figures of the costliest kernels."""
 
-import csv
 import json
 import os
 import re
@@ -8,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from correctness import tool
 from section import PROGRAM, ROOT
@@ -31,13 +31,8 @@ MEASURED_SECONDS = 2.0
 MOST_ROUNDS = 3
 IMAGES = 4000
 
-METRICS = {
-    "gpu__time_duration.sum": "nanoseconds",
-    "dram__bytes.sum": "dram_bytes",
-    "dram__throughput.avg.pct_of_peak_sustained_elapsed": "dram_percent",
-    "sm__throughput.avg.pct_of_peak_sustained_elapsed": "sm_percent",
-    "sm__warps_active.avg.pct_of_peak_sustained_active": "warps_percent",
-}
+# Of the profile by kernel: every launch of the window is measured alone, in several passes.
+WINDOW = ["--warm-up", "8", "--steps", "2"]
 
 
 def random_images(folder):
@@ -163,37 +158,43 @@ def throughput(section):
     section.judge()
 
 
+def profile(section, what, words):
+    """The JSON that `crosstalk profile` prints; None, and the section judged, where it prints none."""
+    record = section.run(what, [PROGRAM, "profile", *words, "--json"])
+    try:
+        # A progress bar is not drawn into a file, so that all else is an error.
+        return json.loads(Path(record["log"]).read_text())
+    except (KeyError, ValueError):
+        section.judge()
+        return None
+
+
 def kernels(section):
+    """By `crosstalk profile` (docs/cuda.md): what to measure, the command lines, and the table are the program's."""
     program = tool("ncu")
     if not program:
         section.end("not run", "ncu is not on this machine (Nsight Compute is part of the CUDA toolkit)")
         return
-    train = command("paper", random_images(section.scratch), "bf16", 1, 6, section.scratch / "run")
-    words = [program, "--csv", "--page", "raw", "--print-units", "base", "--metrics", ",".join(METRICS), "--launch-count", "500", *train]
-    record = section.run("ncu", words)
-    lines = open(record["log"], errors="replace").read().splitlines() if "log" in record else []
-    start = next((at for at, line in enumerate(lines) if line.startswith('"ID"')), None)
-    if start is None:
-        if forbidden := next((line for line in lines if "ERR_NVGPUCTRPERM" in line), None):
-            section.end("not run", forbidden)
-        else:
-            section.end("timed out" if record["timed_out"] else "failed", "ncu printed no table")
+    words = ["paper", "--data", f"cifar10:{random_images(section.scratch)}", "--device", "cuda", *WINDOW]
+    for key in ("precision=bf16", "data.validation=held_out", "data.train_images=3600"):
+        words += ["--set", key]
+    window = profile(section, "the window alone", words)
+    if not window:
         return
-    found = {}
-    for row in csv.DictReader(lines[start:]):
-        if not (row.get("ID") or "").isdigit():
-            continue
-        total = found.setdefault(row["Kernel Name"], {"launches": 0, "nanoseconds": 0.0, "dram_bytes": 0.0})
-        numbers = {short: float((row.get(metric) or "0").replace(",", "")) for metric, short in METRICS.items()}
-        total["launches"] += 1
-        for short, number in numbers.items():
-            weight = numbers["nanoseconds"] if short.endswith("percent") else 1.0
-            total[short] = total.get(short, 0.0) + weight * number
-    for total in found.values():
-        for short in [short for short in total if short.endswith("percent")]:
-            total[short] = round(total[short] / max(total["nanoseconds"], 1.0), 1)
-        total["gigabytes_per_second"] = round(total["dram_bytes"] / max(total["nanoseconds"], 1.0), 1)
-    costly = sorted(found.items(), key=lambda pair: -pair[1]["nanoseconds"])[:5]
-    section.figures["share_of_five"] = round(sum(total["nanoseconds"] for _, total in costly) / sum(t["nanoseconds"] for t in found.values()), 3)
-    section.figures["kernels"] = [{"kernel": name} | total for name, total in costly]
+    section.figures["window"] = {key: number for key, number in window.items() if key != "commands"}
+    facts = (window["predicted"] or {}).get("device")
+    if not facts:
+        facts = "h100"
+        section.missing.append(f"floors of this GPU: the cost model does not know {window['device']}; those shown are of {facts}")
+    measured = section.run("ncu", [program, *window["commands"]["ncu"][1:]])
+    if "ERR_NVGPUCTRPERM" in measured["output"]:
+        section.commands.remove(measured)
+        section.end("not run", "ncu may not read the GPU's counters (ERR_NVGPUCTRPERM)")
+        return
+    if measured["exit"] == 0:
+        exported = section.run("ncu, export", [program, *window["commands"]["ncu_csv"][1:]])
+        if exported["exit"] == 0 and (table := profile(section, "table", [*words, "--ncu-csv", exported["log"], "--device-facts", facts])):
+            costly = table["kernels"][:5]
+            section.figures["share_of_five"] = round(sum(kernel["measured_seconds"] for kernel in costly) / table["measured_seconds"], 3)
+            section.figures |= table
     section.judge()

@@ -33,10 +33,14 @@ def lines(out, names):
         for name, case in measured.items():
             yield from rows_of_case(name, case)
     if costly := figures["kernels"].get("kernels"):
-        yield f"\nCostliest kernels, {figures['kernels']['share_of_five']:.0%} of the time of all"
-        for kernel in costly:
-            yield (
-                f"  {kernel['kernel']:52} {kernel['launches']:5} launches {kernel['nanoseconds'] / 1e6:8.2f} ms "
-                f"{kernel['gigabytes_per_second']:7.0f} GB/s, {kernel['dram_percent']:.0f} % of DRAM, {kernel['sm_percent']:.0f} % of SM, "
-                f"{kernel['warps_percent']:.0f} % warps"
-            )
+        yield f"\nCostliest kernels, {figures['kernels']['share_of_five']:.0%} of the time of all, beside the cost model of {figures['kernels']['device']}"
+        for kernel in costly[:5]:
+            rate = kernel["dram_bytes"] / kernel["measured_seconds"] / 1e9
+            words = [f"{kernel['launches']:5} launches", f"{kernel['measured_seconds'] * 1e3:8.2f} ms", f"{rate:7.0f} GB/s"]
+            for name, what in (("time_ratio", "x floor"), ("bytes_ratio", "x least bytes")):
+                if kernel[name] is not None:
+                    words.append(f"{kernel[name]:.2f} {what}")
+            for name, what in (("dram", "DRAM"), ("multiprocessors", "SM"), ("occupancy", "warps"), ("tensor_cores", "tensor cores")):
+                if kernel[f"{name}_percent"] is not None:
+                    words.append(f"{kernel[f'{name}_percent']:.0f} % {what}")
+            yield f"  {kernel['kernel']:40} " + ", ".join(words)

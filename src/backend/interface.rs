@@ -2,7 +2,7 @@
 
 use super::{Architecture, Demand, Evaluation, LaneLoss, LanePlan, Regime, TrainResult, TrainingPlans, WorkingMemory};
 use crate::data::{Dataset, PixelTable, Placement};
-use crate::device::DeviceError;
+use crate::device::{Device, DeviceError};
 use crate::network::{Model, State};
 use crate::ops::sgd::Sgd;
 use crate::plan::{Choice, Gates};
@@ -90,6 +90,11 @@ pub trait Backend: Sync {
 
     /// What decides the bits of results: backend, precision, instruction set. A run resumes only under the same.
     fn arithmetic(&self) -> String;
+
+    /// The device that computes, where it is one of [`crate::device`].
+    fn device(&self) -> Option<&Device> {
+        None
+    }
 
     /// What a run takes at most beside banks and mini-batches.
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory;

@@ -125,6 +125,14 @@ impl DeviceArguments {
         }
     }
 
+    /// The number of the GPU that computes in a precision, if one does.
+    pub fn gpu(&self, precision: Precision) -> Option<usize> {
+        match self.chosen(precision) {
+            Device::Cuda(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// The device that computes in a precision.
     fn chosen(&self, precision: Precision) -> Device {
         match (self.device, precision) {

@@ -16,8 +16,16 @@ pub fn run() {
             println!("GPU: {} found; the driver runs CUDA up to {major}.{minor}", probe.devices.len());
             for (ordinal, device) in probe.devices.iter().enumerate() {
                 let (major, minor) = device.capability;
-                let gibibytes = device.memory_bytes as f64 / f64::from(1 << 30);
-                println!("  {ordinal}: {}, {gibibytes:.1} GiB, compute capability {major}.{minor}", device.name);
+                let gibibytes = |bytes: usize| bytes as f64 / f64::from(1 << 30);
+                let free = match device.free_bytes {
+                    Some(bytes) => format!("{:.1} GiB free", gibibytes(bytes)),
+                    None => "free memory unknown".to_owned(),
+                };
+                println!(
+                    "  {ordinal}: {}, {:.1} GiB, {free}, compute capability {major}.{minor}",
+                    device.name,
+                    gibibytes(device.memory_bytes)
+                );
             }
         }
     }

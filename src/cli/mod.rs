@@ -11,6 +11,8 @@ mod eval;
 mod interfere;
 mod metrics;
 mod plan;
+mod planned;
+mod profile;
 mod progress;
 mod replay;
 mod results;
@@ -52,6 +54,8 @@ enum Command {
     Metrics(metrics::MetricsArguments),
     /// Show what a step would be on a GPU that need not be there: launches, memory, and the time of every kernel at least.
     Plan(plan::PlanArguments),
+    /// Train a few steps without a run folder, time them beside the cost model, and read what ncu measured of their kernels.
+    Profile(profile::ProfileArguments),
     /// Search spaces.
     Space(space::SpaceArguments),
     /// Data sets.
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Metrics(arguments) => metrics::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Plan(arguments) => plan::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Profile(arguments) => profile::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Space(arguments) => space::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Data(arguments) => data::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Weights(arguments) => weights::run(arguments),

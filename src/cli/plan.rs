@@ -1,16 +1,14 @@
 //! `crosstalk plan`: what a step would be on a GPU that need not be there.
 
 use super::data::missing::with_way_out;
-use crate::backend::LanePlan;
-use crate::backend::cuda::{KernelRow, LAUNCH_SECONDS, PlannedLane, StepMemory, StepPlan};
+use super::planned::{PlannedSteps, device_facts};
+use crate::backend::cuda::{KernelRow, LAUNCH_SECONDS, StepMemory};
 use crate::data::Source;
-use crate::device::facts::{DEVICES, DeviceFacts};
-use crate::network::Model;
+use crate::device::facts::DeviceFacts;
 use crate::ops::cuda::Storage;
-use crate::plan::Graph;
 use crate::report::Table;
-use crate::train::config::{self, MiniBatches, RunConfig};
-use crate::train::{ChildSchedule, build_model};
+use crate::train::build_model;
+use crate::train::config;
 use clap::Args;
 use serde::Serialize;
 
@@ -19,7 +17,7 @@ pub struct PlanArguments {
     /// A preset (quick, paper, fashion, nasbench201, nasbench201-small, nasbench201-standalone, darts, darts-small) or a TOML file.
     config: String,
     /// GPU: h100, h200 or a100.
-    #[arg(long, value_parser = device)]
+    #[arg(long, value_parser = device_facts)]
     device: DeviceFacts,
     /// Data set, of whose images the shape counts: digits, cifar10:PATH (which need not be there) or idx:FOLDER.
     #[arg(long)]
@@ -38,11 +36,6 @@ pub struct PlanArguments {
     json: bool,
 }
 
-fn device(name: &str) -> Result<DeviceFacts, String> {
-    let found = DEVICES.into_iter().find(|device| device.name == name);
-    found.ok_or_else(|| format!("choose {}", DEVICES.map(|device| device.name).join(", ")))
-}
-
 fn storage(text: &str) -> Result<Storage, &'static str> {
     match text {
         "bf16" => Ok(Storage::Bf16),
@@ -59,7 +52,7 @@ struct Plan {
     device: &'static str,
     precision: &'static str,
     replicas: u32,
-    /// Of a step, all replicas together.
+    /// Of a step, all replicas together; of a search with those of the architecture parameters.
     lanes: usize,
     /// Of a lane.
     images: u32,
@@ -75,6 +68,7 @@ struct Plan {
     flops: u64,
     traffic_seconds: f64,
     arithmetic_seconds: f64,
+    floor_seconds: f64,
     predicted_seconds: f64,
     /// Assumed of every launch, and part of the prediction.
     launch_seconds: f64,
@@ -107,23 +101,17 @@ impl Plan {
         let source = &config.data.source;
         let (shape, classes) = source.images(config.data.shrink).map_err(|error| with_way_out(error.into(), source))?;
         let model = build_model(&mut config, &space, shape, classes)?;
-        let step = step(&config, &model)?;
+        let planned = PlannedSteps::new(&config, &model, 0..1, precision)?;
+        let (step, plan) = (&planned.steps[0], &planned.plan);
         let images = config.data.batch;
-        let planned: Vec<PlannedLane<'_>> = (step.iter())
-            .map(|lane| PlannedLane {
-                plan: &lane.plan,
-                images: images as usize,
-                gated: lane.child.is_none(),
-                replica: lane.bank,
-                mini_batch: lane.mini_batch,
-            })
-            .collect();
-        let plan = StepPlan::new(&planned, model.layout.len(), precision, config.optimizer.clip_norm.is_some());
         let kernels = plan.rows(&device);
         let predicted_seconds = kernels.iter().map(|row| row.predicted_seconds).sum();
-        let stage_bytes = step
-            .iter()
-            .map(|lane| lane.plan.graph.training_cost(u64::from(precision.bytes())).bytes * u64::from(images));
+        let number = u64::from(precision.bytes());
+        let stage_bytes = step.iter().map(|lane| {
+            let graph = &lane.plan.graph;
+            let cost = if lane.weight_gradients { graph.training_cost(number) } else { graph.gate_cost(number) };
+            cost.bytes * u64::from(images)
+        });
         Ok(Self {
             name: config.name,
             space: config.network.space,
@@ -144,17 +132,18 @@ impl Plan {
             flops: kernels.iter().map(|row| row.flops).sum(),
             traffic_seconds: kernels.iter().map(|row| row.traffic_seconds).sum(),
             arithmetic_seconds: kernels.iter().map(|row| row.arithmetic_seconds).sum(),
+            floor_seconds: kernels.iter().map(|row| row.floor_seconds).sum(),
             predicted_seconds,
             launch_seconds: LAUNCH_SECONDS,
             stage_bytes: stage_bytes.sum(),
-            predicted_images_per_second: (step.len() * images as usize) as f64 / predicted_seconds,
+            predicted_images_per_second: planned.images as f64 / predicted_seconds,
             kernels,
         })
     }
 
     fn print(&self, device: &DeviceFacts) {
         let children = match self.children.as_slice() {
-            [] => "the mixture of all candidates".to_owned(),
+            [] => "the mixture of all candidates, for the architecture parameters and for the weights".to_owned(),
             [first, .., last] if self.children.len() > 8 => format!("children {first} ... {last}"),
             children => format!("children {}", children.join(", ")),
         };
@@ -243,41 +232,6 @@ impl Plan {
             self.predicted_images_per_second
         );
     }
-}
-
-/// A lane of the first step.
-struct StepLane {
-    /// None of a mixture.
-    child: Option<String>,
-    plan: LanePlan,
-    bank: usize,
-    mini_batch: usize,
-}
-
-/// The lanes of the first step, as `train` would draw them.
-fn step(config: &RunConfig, model: &Model) -> anyhow::Result<Vec<StepLane>> {
-    let space = &model.network.space;
-    let mut lanes = Vec::new();
-    let mut mini_batch = 0;
-    for replica in 0..config.replicas {
-        let [.., order] = config.seed.of(replica);
-        let schedule = ChildSchedule::new(space, &config.step, order)?;
-        let drawn = schedule.children(space, 0);
-        let graphs: Vec<_> = if config.is_search() {
-            vec![(None, Graph::of_mixture(model))]
-        } else {
-            let graph = |child| Graph::of_children(model, std::slice::from_ref(child));
-            drawn.iter().map(|child| (Some(space.format_child(child)), graph(child))).collect()
-        };
-        for (lane, (child, graph)) in graphs.into_iter().enumerate() {
-            if lane == 0 || config.step.minibatch == MiniBatches::Independent {
-                mini_batch += 1;
-            }
-            let plan = LanePlan::training(&model.network, graph);
-            lanes.push(StepLane { child, plan, bank: replica as usize, mini_batch });
-        }
-    }
-    Ok(lanes)
 }
 
 fn mebibytes(bytes: usize) -> f64 {

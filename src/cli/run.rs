@@ -215,6 +215,17 @@ fn describe<B: Backend>(run: &Run<B>) {
         mebibytes(memory.evaluation),
         mebibytes(memory.records + memory.other),
     );
+    if let Some(plan) = memory.device {
+        println!(
+            "Planned memory of the GPU {:.1} of {:.1} MiB: {:.1} training, {:.1} evaluation, {:.1} banks, {:.1} mini-batches",
+            mebibytes(plan.peak()),
+            mebibytes(plan.memory.available()),
+            mebibytes(plan.training),
+            mebibytes(plan.evaluation),
+            mebibytes(plan.banks),
+            mebibytes(plan.mini_batches),
+        );
+    }
 }
 
 fn mebibytes(bytes: usize) -> f64 {

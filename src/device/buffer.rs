@@ -19,9 +19,8 @@ impl<T: Pod> Buffer<T> {
     pub(super) fn new(driver: Arc<dyn Driver>, name: &str, len: usize) -> Result<Self, DeviceError> {
         let bytes = len
             .checked_mul(size_of::<T>())
-            .ok_or_else(|| DeviceError::OutOfMemory { name: name.to_owned(), bytes: usize::MAX })?;
-        // No device allocates nothing.
-        let address = driver.allocate(name, bytes.max(1))?;
+            .ok_or_else(|| DeviceError::out_of_memory(name, usize::MAX, driver.memory()))?;
+        let address = driver.allocate(name, at_least_one(bytes))?;
         Ok(Self { driver, name: name.to_owned(), address, len, element: PhantomData })
     }
 
@@ -108,6 +107,11 @@ impl<T> Buffer<T> {
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        self.driver.release(self.address);
+        self.driver.release(self.address, at_least_one(self.len * size_of::<T>()));
     }
+}
+
+/// No device allocates nothing.
+fn at_least_one(bytes: usize) -> usize {
+    bytes.max(1)
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with a device.
 
-use super::Fault;
+use super::{DeviceMemory, Fault};
 
 /// Why there is no usable GPU.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +36,15 @@ pub enum DeviceError {
     #[error(transparent)]
     Unusable(#[from] Unusable),
 
-    #[error("buffer `{name}` of {bytes} bytes does not fit into device memory: lower the batch or the number of lanes")]
-    OutOfMemory { name: String, bytes: usize },
+    #[error(
+        "buffer `{name}` of {bytes} bytes does not fit into device memory{}; lower data.batch, step.lanes or replicas", left(.memory)
+    )]
+    OutOfMemory {
+        name: String,
+        bytes: usize,
+        /// Where the driver tells.
+        memory: Option<DeviceMemory>,
+    },
 
     #[error("buffer `{name}` holds {len} elements, but {values} were given")]
     Length { name: String, values: usize, len: usize },
@@ -58,4 +65,37 @@ pub enum DeviceError {
 
     #[error("{doing}: the CUDA driver reports {error}")]
     Driver { doing: String, error: String },
+}
+
+impl DeviceError {
+    pub(super) fn out_of_memory(name: &str, bytes: usize, memory: Option<DeviceMemory>) -> Self {
+        Self::OutOfMemory { name: name.to_owned(), bytes, memory }
+    }
+}
+
+/// Who holds a memory that does not suffice.
+fn left(memory: &Option<DeviceMemory>) -> String {
+    let Some(memory) = memory else { return String::new() };
+    let [free, total, own, taken] = [memory.free, memory.total, memory.own, memory.taken()].map(|bytes| bytes >> 20);
+    format!(
+        ": {free} of {total} MiB are free, {own} MiB are in other buffers of this program, {taken} MiB are held by the driver or other processes"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_does_not_suffice_is_told_by_who_holds_it() {
+        const MIB: usize = 1 << 20;
+        let memory = DeviceMemory { free: 100 * MIB, total: 1000 * MIB, own: 300 * MIB };
+        assert_eq!([memory.available(), memory.taken()], [400 * MIB, 600 * MIB]);
+        let told = DeviceError::out_of_memory("feature maps", 123, Some(memory)).to_string();
+        let expected = "buffer `feature maps` of 123 bytes does not fit into device memory: 100 of 1000 MiB are free, 300 MiB are in other \
+                        buffers of this program, 600 MiB are held by the driver or other processes; lower data.batch, step.lanes or replicas";
+        assert_eq!(told, expected);
+        let untold = DeviceError::out_of_memory("banks", 5, None).to_string();
+        assert!(untold.starts_with("buffer `banks` of 5 bytes does not fit into device memory; lower"), "{untold}");
+    }
 }

@@ -8,6 +8,8 @@ pub struct DeviceFacts {
     /// As on the command line.
     pub name: &'static str,
     pub title: &'static str,
+    /// As its driver says, in `crosstalk devices` and nvidia-smi.
+    pub driver_name: &'static str,
     /// Among those that kernels are compiled for.
     pub architecture: &'static str,
     pub multiprocessors: u32,
@@ -28,6 +30,7 @@ pub const DEVICES: [DeviceFacts; 3] = [
     DeviceFacts {
         name: "h100",
         title: "NVIDIA H100 SXM",
+        driver_name: "NVIDIA H100 80GB HBM3",
         architecture: "sm_90a",
         multiprocessors: 132,
         memory_bytes: 80_000_000_000,
@@ -40,6 +43,7 @@ pub const DEVICES: [DeviceFacts; 3] = [
     DeviceFacts {
         name: "h200",
         title: "NVIDIA H200 SXM",
+        driver_name: "NVIDIA H200",
         architecture: "sm_90a",
         multiprocessors: 132,
         memory_bytes: 141_000_000_000,
@@ -52,6 +56,7 @@ pub const DEVICES: [DeviceFacts; 3] = [
     DeviceFacts {
         name: "a100",
         title: "NVIDIA A100 SXM 80GB",
+        driver_name: "NVIDIA A100-SXM4-80GB",
         architecture: "sm_80",
         multiprocessors: 108,
         memory_bytes: 80_000_000_000,
@@ -67,6 +72,11 @@ pub const DEVICES: [DeviceFacts; 3] = [
 const RESERVED_SHARED_BYTES: u32 = 1 << 10;
 
 impl DeviceFacts {
+    /// Of the device that a driver calls so; `None` for other models, which other forms of the same chip are, and for slices of one.
+    pub fn of_driver_name(name: &str) -> Option<Self> {
+        DEVICES.into_iter().find(|device| device.driver_name == name)
+    }
+
     /// Blocks that a multiprocessor holds of a kernel whose registers and threads allow `blocks`, with dynamic shared memory.
     pub fn resident_blocks(&self, blocks: u32, shared_bytes: u32) -> u32 {
         blocks.min(self.shared_bytes / (shared_bytes + RESERVED_SHARED_BYTES))

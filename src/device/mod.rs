@@ -15,6 +15,7 @@ pub mod kernel_table;
 mod launch;
 pub mod modules;
 mod pointer;
+mod properties;
 mod repeats;
 
 pub use buffer::Buffer;
@@ -24,6 +25,7 @@ pub use fault::{Fault, FaultAccess, FaultKind, Place};
 pub use fetch::Fetch;
 pub use launch::{Argument, Launch};
 pub use pointer::Pointer;
+pub use properties::{DeviceMemory, Properties};
 
 use bytemuck::Pod;
 use driver::Driver;
@@ -43,6 +45,20 @@ impl Device {
     /// What decides the bits of results: `cuda sm_90`, or `emulator`.
     pub fn architecture(&self) -> String {
         self.driver.architecture()
+    }
+
+    /// As its vendor calls it: `NVIDIA H100 80GB HBM3`, or `emulator`.
+    pub fn name(&self) -> String {
+        self.driver.name()
+    }
+
+    pub fn properties(&self) -> Properties {
+        self.driver.properties()
+    }
+
+    /// Its memory now. `None` where buffers lie in host memory, as the emulator's do, and where the driver does not tell.
+    pub fn memory(&self) -> Option<DeviceMemory> {
+        self.driver.memory()
     }
 
     /// A buffer of `len` elements, whose values are unspecified until they are written. `name` stands in errors.
@@ -96,5 +112,23 @@ impl Device {
     /// A launch that failed since the last call.
     pub fn synchronize(&self) -> Result<(), DeviceError> {
         self.driver.synchronize()
+    }
+
+    /// Begins the part that a profiler looks at, if one watches (`ncu --profile-from-start off`, `nsys --capture-range=cudaProfilerApi`).
+    /// The emulator does nothing.
+    ///
+    /// # Errors
+    /// An error of the driver.
+    pub fn start_profiler(&self) -> Result<(), DeviceError> {
+        self.driver.start_profiler()
+    }
+
+    /// Ends what [`Self::start_profiler`] began, when everything asked for so far is done.
+    ///
+    /// # Errors
+    /// A launch that failed since the last call, or an error of the driver.
+    pub fn stop_profiler(&self) -> Result<(), DeviceError> {
+        self.driver.synchronize()?;
+        self.driver.stop_profiler()
     }
 }

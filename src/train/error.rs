@@ -63,6 +63,11 @@ pub enum TrainError {
     Memory { replicas: u32, needed: u128, available: u128 },
     #[error("the plan takes {planned} MiB of memory, but {available} MiB are available; {remedy}")]
     Plan { planned: usize, available: usize, remedy: &'static str },
+    #[error(
+        "the plan takes {planned} MiB of the GPU's memory ({parts}), but {available} of {total} MiB are available, {taken} MiB are held by \
+         the driver or other processes; {remedy}"
+    )]
+    DevicePlan { planned: usize, parts: String, available: usize, total: usize, taken: usize, remedy: &'static str },
     #[error("`{key}` has {found} numbers, but the images have {channels} channels; give one number a channel")]
     Pixels { key: &'static str, found: usize, channels: usize },
     #[error(

@@ -2,6 +2,7 @@
 
 use super::available::{available_bytes, resident_bytes};
 use super::config::NormRegime;
+use super::device_memory::DevicePlan;
 use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::{Backend, Demand};
 use crate::data::image_length;
@@ -102,7 +103,7 @@ pub struct MemoryPlan {
     pub banks: usize,
     /// Pixels of the mini-batches of a step.
     pub mini_batches: usize,
-    /// Feature maps and gradients of a step.
+    /// Feature maps and gradients of a step; where a GPU holds them, the gradients of weights that come back.
     pub training: usize,
     /// What an evaluation takes beyond that.
     pub evaluation: usize,
@@ -110,6 +111,8 @@ pub struct MemoryPlan {
     pub records: usize,
     /// Scratch of the kernels, copies of banks, and whatever else the program will touch.
     pub other: usize,
+    /// Of a GPU, beside all this in host memory.
+    pub device: Option<DevicePlan>,
 }
 
 impl MemoryPlan {
@@ -135,18 +138,31 @@ impl MemoryPlan {
             .evaluation
             .map_or(0, |(evaluator, _)| product([work.results, evaluator.children.len(), evaluator.image_count()]));
         let bank = product([2, model.layout.len(), number_bytes]);
-        Self {
-            resident: resident_bytes().unwrap_or(0),
-            banks: product([work.banks, bank]),
+        let memory = trainer.backend.device().and_then(|device| device.memory());
+        let device = memory.map(|memory| DevicePlan {
+            data: trainer.setup.dataset.images.len(),
+            // Gradients stand beside weights and momenta.
+            banks: product([trainer.replicas.len() + work.banks, bank]) / 2 * 3,
             mini_batches,
             training: working.training,
-            evaluation: sum([working.evaluation, evaluated_pixels, results]),
+            evaluation: sum([working.evaluation, evaluated_pixels]),
+            memory,
+        });
+        // What a GPU holds, the host does not; a replica passes through it.
+        let on_host = |bytes: usize| if device.is_some() { 0 } else { bytes };
+        Self {
+            resident: resident_bytes().unwrap_or(0),
+            banks: product([if device.is_some() { work.banks.min(1) } else { work.banks }, bank]),
+            mini_batches: on_host(mini_batches),
+            training: on_host(working.training),
+            evaluation: sum([on_host(sum([working.evaluation, evaluated_pixels])), results]),
             records: product([work.rows, ROW_BYTES]),
             other: sum([working.scratch, product([work.copies, bank]), PROGRAM_BYTES]),
+            device,
         }
     }
 
-    /// Peak of the whole process.
+    /// Peak of the whole process in host memory.
     pub fn peak(&self) -> usize {
         sum([self.resident, self.banks, self.mini_batches, self.training, self.evaluation, self.records, self.other])
     }
@@ -178,13 +194,15 @@ impl MemoryPlan {
 }
 
 impl<B: Backend> Trainer<B> {
-    /// Checks that the memory that is available suffices for some work, where the system tells: taking too much would end the process
+    /// Checks that the memory that is available, the host's and a GPU's, suffices for some work, where the system tells: taking too much would end the process
     /// without a word.
     ///
     /// # Errors
     /// Says how much is planned, how much there is, and what to lower.
     pub fn check_memory(&self, work: &Workload<'_>) -> Result<(), TrainError> {
-        MemoryPlan::new(self, work).check(available_bytes())
+        let plan = MemoryPlan::new(self, work);
+        plan.check(available_bytes())?;
+        plan.device.map_or(Ok(()), |plan| plan.check())
     }
 
     /// Children that bound what the run takes, or its mixture: all that it trains if it is short or its children are few, otherwise also each edge's
@@ -250,6 +268,7 @@ mod tests {
             evaluation: 5 * MIB,
             records: 0,
             other: MIB,
+            device: None,
         };
         assert!(plan.check(None).is_ok() && plan.check(Some(9 * MIB)).is_ok());
         let error = plan.check(Some(8 * MIB)).expect_err("a refusal").to_string();

@@ -133,6 +133,10 @@ impl Backend for Cuda {
         self.arithmetic.clone()
     }
 
+    fn device(&self) -> Option<&Device> {
+        Some(&self.device)
+    }
+
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
         let bytes = |plan: &LanePlan, images: usize, training: bool, lanes: usize| {
             let mut sizes = Sizes::default();

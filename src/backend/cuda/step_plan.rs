@@ -30,6 +30,8 @@ pub struct PlannedLane<'a> {
     pub images: usize,
     /// Whether it trains a mixture.
     pub gated: bool,
+    /// Whether the gradients of the weights are wanted, or those of the gates alone.
+    pub weight_gradients: bool,
     /// Numbers of its replica and of its mini-batch: lanes may share both. Replicas come in order.
     pub replica: usize,
     pub mini_batch: usize,
@@ -55,7 +57,19 @@ impl StepMemory {
         self.feature_maps + self.partial_sums + self.results + self.tables + self.banks + self.mini_batches
     }
 
-    /// Of one after the other: results and tables stand side by side.
+    /// Of steps that use the same buffers.
+    fn most(&self, other: &Self) -> Self {
+        Self {
+            feature_maps: self.feature_maps.max(other.feature_maps),
+            partial_sums: self.partial_sums.max(other.partial_sums),
+            results: self.results.max(other.results),
+            tables: self.tables.max(other.tables),
+            banks: self.banks.max(other.banks),
+            mini_batches: self.mini_batches.max(other.mini_batches),
+        }
+    }
+
+    /// Of waves of one step, one after the other: results and tables stand side by side.
     fn after(&self, next: &Self) -> Self {
         Self {
             feature_maps: self.feature_maps.max(next.feature_maps),
@@ -74,7 +88,8 @@ struct PlannedLaunch {
     cost: KernelCost,
 }
 
-/// The launches of a step.
+/// The launches of one step, or of several one after the other.
+#[derive(Default)]
 pub struct StepPlan {
     pub memory: StepMemory,
     /// Levels with their phases: what of them is in different ones runs one after the other.
@@ -82,7 +97,7 @@ pub struct StepPlan {
     launches: Vec<PlannedLaunch>,
 }
 
-/// All launches of a kernel in a step.
+/// All launches of a kernel.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelRow {
     pub kernel: &'static str,
@@ -101,15 +116,17 @@ pub struct KernelRow {
     pub tensor_flops: u64,
     pub traffic_seconds: f64,
     pub arithmetic_seconds: f64,
-    /// The larger floor of each launch, and [`LAUNCH_SECONDS`].
+    /// The larger of both of each launch.
+    pub floor_seconds: f64,
+    /// That, and [`LAUNCH_SECONDS`] a launch.
     pub predicted_seconds: f64,
 }
 
 impl StepPlan {
-    /// Of lanes whose banks have `bank_len` numbers. `clips`: whether the norm of gradients is limited. What earlier steps moved and this one does not
-    /// use is not in it.
-    pub fn new(lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage, clips: bool) -> Self {
-        let mut step = Self { memory: StepMemory::default(), phases: 0, launches: Vec::new() };
+    /// Adds a step of lanes whose banks have `bank_len` numbers. `clips`: whether the norm of gradients is limited. What earlier steps moved and this
+    /// one does not use is not in it.
+    pub fn add_step(&mut self, lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage, clips: bool) {
+        let mut step = Self::default();
         let mini_batches: BTreeMap<usize, &PlannedLane<'_>> =
             lanes.iter().map(|lane| (lane.mini_batch, lane)).collect();
         for lane in mini_batches.into_values() {
@@ -117,13 +134,16 @@ impl StepPlan {
         }
         let mut spread = Spread::default();
         for (number, wave) in lanes.chunks(MOST_LANES).enumerate() {
-            wave.iter().for_each(|lane| spread.add(number, lane.replica, lane.plan));
+            let updated = wave.iter().filter(|lane| lane.weight_gradients);
+            updated.for_each(|lane| spread.add(number, lane.replica, lane.plan));
             step.add_wave(wave, storage);
         }
-        step.add_update(lanes, &spread, clips);
+        step.add_end(lanes, &spread, clips);
         let replicas: BTreeSet<usize> = lanes.iter().map(|lane| lane.replica).collect();
         step.memory.banks = replicas.len() * 3 * bank_len * size_of::<f32>();
-        step
+        self.memory = self.memory.most(&step.memory);
+        self.phases += step.phases;
+        self.launches.extend(step.launches);
     }
 
     /// Adds what makes a mini-batch.
@@ -144,9 +164,9 @@ impl StepPlan {
         let (mut gradients, mut gate_sums) = (WaveGradients::default(), Vec::new());
         let (mut stage_tasks, mut head_tasks) = (0, 0);
         for lane in lanes {
-            let PlannedLane { plan, images, gated, .. } = *lane;
+            let PlannedLane { plan, images, gated, weight_gradients, .. } = *lane;
             let shape =
-                LaneShape { plan, images, training: true, weight_gradients: true, keeps_row: false, gated, given: &[] };
+                LaneShape { plan, images, training: true, weight_gradients, keeps_row: false, gated, given: &[] };
             let layout = LaneLayout::new(&shape, storage, &mut sizes);
             for task in launch_tasks(&shape, &layout.kernels) {
                 let (tasks, cost) = launches.entry(task.key).or_default();
@@ -163,7 +183,9 @@ impl StepPlan {
                 let gradient = kernels.backward[0].launch;
                 gate_sums.extend(layout.stages[id].gates.iter().map(|_| gradient.parts * gradient.columns));
             }
-            gradients.add(lane.replica, &shape, |parameter| parts.get(&parameter).copied());
+            if weight_gradients {
+                gradients.add(lane.replica, &shape, |parameter| parts.get(&parameter).copied());
+            }
         }
         let phases: BTreeSet<_> = launches.keys().map(|key| (key.level, key.phase)).collect();
         let terms: usize = gradients.terms.values().map(|(_, terms)| terms.len()).sum();
@@ -198,7 +220,7 @@ impl StepPlan {
     }
 
     /// Adds what follows all lanes.
-    fn add_update(&mut self, lanes: &[PlannedLane<'_>], spread: &Spread, clips: bool) {
+    fn add_end(&mut self, lanes: &[PlannedLane<'_>], spread: &Spread, clips: bool) {
         let losses: usize = lanes.iter().map(|lane| lane.images).sum();
         let replicas: Vec<&PlannedLane<'_>> =
             lanes.chunk_by(|a, b| a.replica == b.replica).map(|lanes| &lanes[0]).collect();
@@ -222,6 +244,9 @@ impl StepPlan {
             self.add(move_running_statistics(running.len() as u32), read(4 * channels));
         }
         let (mut chunks, mut elements) = (0, 0);
+        if replicas.iter().all(|lane| !lane.weight_gradients) {
+            return;
+        }
         for lane in &replicas {
             for parameter in spread.used(lane.replica) {
                 let len = spread.len(lane.replica, parameter);
@@ -269,6 +294,7 @@ impl StepPlan {
                 tensor_flops: 0,
                 traffic_seconds: 0.0,
                 arithmetic_seconds: 0.0,
+                floor_seconds: 0.0,
                 predicted_seconds: 0.0,
             });
             let traffic = cost.bytes as f64 / device.memory_rate;
@@ -284,6 +310,7 @@ impl StepPlan {
             row.tensor_flops += cost.tensor_flops;
             row.traffic_seconds += traffic;
             row.arithmetic_seconds += arithmetic;
+            row.floor_seconds += traffic.max(arithmetic);
             row.predicted_seconds += traffic.max(arithmetic) + LAUNCH_SECONDS;
         }
         let mut rows: Vec<KernelRow> = rows.into_values().collect();

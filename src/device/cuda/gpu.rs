@@ -6,10 +6,11 @@ use super::probe::{self, describe};
 use super::ring::{self, Ring};
 use crate::device::driver::Driver;
 use crate::device::repeats::Repeats;
-use crate::device::{Argument, Command, DeviceError, Fetch, Launch, Unusable, modules};
-use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
+use crate::device::{Argument, Command, DeviceError, DeviceMemory, Fetch, Launch, Properties, Unusable, modules};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, profiler_start, profiler_stop, result, sys};
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The oldest compute capability that kernels are compiled for.
@@ -22,7 +23,11 @@ pub(super) struct Gpu {
     pinned: Free,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    name: String,
     capability: (i32, i32),
+    properties: Properties,
+    /// Bytes in buffers.
+    own: AtomicUsize,
     /// Never unloaded: they live as long as the process, as the code that they are made of.
     functions: HashMap<&'static str, Function>,
 }
@@ -51,8 +56,8 @@ impl Gpu {
         if capability < OLDEST {
             return Err(Unusable::TooOld { name, capability }.into());
         }
-        let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-        let shared_bytes = context.attribute(attribute).map_err(failed("asking for the shared memory"))?;
+        let properties = properties(&context).map_err(failed("asking for the GPU's properties"))?;
+        let shared_bytes = properties.shared_bytes_per_block as i32;
         let stream = context.new_stream().map_err(failed("making a stream"))?;
         let mut functions = HashMap::new();
         for module in modules::MODULES {
@@ -73,8 +78,8 @@ impl Gpu {
                 functions.insert(kernel, Function(function));
             }
         }
-        let order = Mutex::new(Order { graphs: Repeats::default(), ring: Ring::new()? });
-        Ok(Self { order, pinned: Free::default(), context, stream, capability, functions })
+        let (order, pinned) = (Mutex::new(Order { graphs: Repeats::default(), ring: Ring::new()? }), Free::default());
+        Ok(Self { order, pinned, context, stream, name, capability, properties, own: AtomicUsize::new(0), functions })
     }
 
     /// Makes the context current in this thread.
@@ -127,6 +132,18 @@ fn allow_shared_memory(function: sys::CUfunction, bytes: i32) -> Result<(), Driv
     unsafe { result::function::set_function_attribute(function, attribute, bytes) }
 }
 
+fn properties(context: &CudaContext) -> Result<Properties, DriverError> {
+    use sys::CUdevice_attribute as Attribute;
+    // The driver counts nothing below zero.
+    let attribute = |attribute| context.attribute(attribute).map(|number| number.unsigned_abs());
+    Ok(Properties {
+        multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+        l2_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?.into(),
+        memory_bytes: context.total_mem()? as u64,
+        shared_bytes_per_block: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+    })
+}
+
 /// Turns the driver's error into ours.
 pub(super) fn failed(doing: &str) -> impl FnOnce(DriverError) -> DeviceError {
     let doing = doing.to_owned();
@@ -139,16 +156,32 @@ impl Driver for Gpu {
         format!("cuda sm_{major}{minor}")
     }
 
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn properties(&self) -> Properties {
+        self.properties
+    }
+
+    fn memory(&self) -> Option<DeviceMemory> {
+        let (free, total) = self.context.mem_get_info().ok()?;
+        Some(DeviceMemory { free, total, own: self.own.load(Ordering::Relaxed) })
+    }
+
     fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError> {
         self.bind()?;
         // SAFETY: what is read from the memory is plain data, whatever its value.
-        unsafe { result::malloc_sync(bytes) }.map_err(|error| match error.0 {
-            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => DeviceError::OutOfMemory { name: name.to_owned(), bytes },
+        let address = unsafe { result::malloc_sync(bytes) }.map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => DeviceError::out_of_memory(name, bytes, self.memory()),
             _ => failed("allocating memory")(error),
-        })
+        })?;
+        self.own.fetch_add(bytes, Ordering::Relaxed);
+        Ok(address)
     }
 
-    fn release(&self, address: u64) {
+    fn release(&self, address: u64, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
         if self.bind().is_ok() {
             // SAFETY: an address that `allocate` returned, released once; freeing waits for launches that use it. A driver
             // that failed before fails here too, and has nothing to say that was not said.
@@ -205,5 +238,15 @@ impl Driver for Gpu {
     fn synchronize(&self) -> Result<(), DeviceError> {
         let _order = self.turn()?;
         self.wait()
+    }
+
+    fn start_profiler(&self) -> Result<(), DeviceError> {
+        self.bind()?;
+        profiler_start().map_err(failed("starting the profiler"))
+    }
+
+    fn stop_profiler(&self) -> Result<(), DeviceError> {
+        self.bind()?;
+        profiler_stop().map_err(failed("stopping the profiler"))
     }
 }

@@ -11,6 +11,8 @@ pub struct DeviceInfo {
     /// Compute capability: major, minor.
     pub capability: (i32, i32),
     pub memory_bytes: usize,
+    /// Now; `None` where the GPU lets nobody in, as one that another process has for itself.
+    pub free_bytes: Option<usize>,
 }
 
 /// What the driver says.
@@ -78,7 +80,10 @@ fn device(ordinal: i32) -> Result<DeviceInfo, DriverError> {
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     // SAFETY: as above.
     let memory_bytes = unsafe { result::device::total_mem(device) }?;
-    Ok(DeviceInfo { name: result::device::get_name(device)?, capability: (major, minor), memory_bytes })
+    // What is free is known inside a context alone.
+    let context = CudaContext::new(ordinal as usize);
+    let free_bytes = context.and_then(|context| context.mem_get_info()).ok().map(|(free, _)| free);
+    Ok(DeviceInfo { name: result::device::get_name(device)?, capability: (major, minor), memory_bytes, free_bytes })
 }
 
 fn fails(error: DriverError) -> Unusable {

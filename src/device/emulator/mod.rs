@@ -7,11 +7,17 @@ pub use foreign::EmulatedKernel;
 use super::driver::Driver;
 use super::fetch::Fetched;
 use super::repeats::Repeats;
-use super::{Argument, Command, Device, DeviceError, Fault, FaultAccess, FaultKind, Fetch, Launch, Place};
+use super::{
+    Argument, Command, Device, DeviceError, DeviceMemory, Fault, FaultAccess, FaultKind, Fetch, Launch, Place,
+    Properties,
+};
 use foreign::{ForeignFault, ForeignPlace, Request};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// `MAX_SHARED_BYTES` of emulator/runtime/launch.cpp.
+const SHARED_BYTES_PER_BLOCK: u32 = 227 << 10;
 
 /// When copies by cp.async happen: every time between their start and their wait is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +53,7 @@ impl Device {
     pub fn emulator_of(schedule: Schedule, kernels: Vec<&'static [EmulatedKernel]>) -> Result<Self, DeviceError> {
         // SAFETY: no arguments; null is checked.
         let memory = NonNull::new(unsafe { foreign::crosstalk_emulator_new() });
-        let memory = memory.ok_or_else(|| DeviceError::OutOfMemory { name: "emulator".to_owned(), bytes: 0 })?;
+        let memory = memory.ok_or_else(|| DeviceError::out_of_memory("emulator", 0, None))?;
         Ok(Self::new(Emulator { memory: Mutex::new(Handle(memory)), graphs: Mutex::default(), schedule, kernels }))
     }
 }
@@ -91,17 +97,36 @@ impl Driver for Emulator {
         "emulator".to_owned()
     }
 
+    fn name(&self) -> String {
+        self.architecture()
+    }
+
+    /// Those of no GPU: always the same, so that what is planned by them is the same on every machine, and but for what a launch may ask
+    /// for small, so that little work suffices to need more than one wave.
+    fn properties(&self) -> Properties {
+        Properties {
+            multiprocessors: 4,
+            l2_bytes: 1 << 20,
+            memory_bytes: 1 << 30,
+            shared_bytes_per_block: SHARED_BYTES_PER_BLOCK,
+        }
+    }
+
+    fn memory(&self) -> Option<DeviceMemory> {
+        None
+    }
+
     fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError> {
         let c_name = CString::new(name.replace('\0', " ")).unwrap_or_default();
         // SAFETY: the object lives; null is checked.
         let address = unsafe { foreign::crosstalk_emulator_allocate(self.lock().0.as_ptr(), c_name.as_ptr(), bytes) };
         if address.is_null() {
-            return Err(DeviceError::OutOfMemory { name: name.to_owned(), bytes });
+            return Err(DeviceError::out_of_memory(name, bytes, None));
         }
         Ok(address as u64)
     }
 
-    fn release(&self, address: u64) {
+    fn release(&self, address: u64, _bytes: usize) {
         // SAFETY: an address that `allocate` returned, released once.
         unsafe { foreign::crosstalk_emulator_release(self.lock().0.as_ptr(), address as *mut u8) }
     }
@@ -174,6 +199,14 @@ impl Driver for Emulator {
     }
 
     fn synchronize(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn start_profiler(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn stop_profiler(&self) -> Result<(), DeviceError> {
         Ok(())
     }
 }

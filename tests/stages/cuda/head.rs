@@ -10,7 +10,7 @@ use crate::given::Given;
 use crate::{CPU_TOLERANCE, compare, reference};
 use bytemuck::Zeroable;
 use crosstalk::device::{Argument, Buffer, Device, Launch, Pointer};
-use crosstalk::ops::cuda::reduction::{Parts, add_parts};
+use crosstalk::ops::cuda::reduction::{Gradient, Term, add_gradients};
 use crosstalk::ops::cuda::{Geometry, Source, Stage, StageLaunch, Storage};
 use crosstalk::ops::head::cuda::{Head, forward, gradient, weight_gradient};
 use crosstalk::ops::head::reference as formula;
@@ -90,15 +90,20 @@ fn classify<'a>(device: &Device, storage: Storage, given: &Given<'a>, accumulate
         let arguments = [Argument::buffer(&heads), Argument::buffer(&count)];
         device.launch(&launch, &arguments).unwrap_or_else(|error| panic!("{case}: {error}"));
     }
-    let entries = [0, 1].map(|i| Parts {
-        from: Pointer::to(&weight_parts[i], 0),
+    let terms = [0, 1].map(|i| Term { from: Pointer::to(&weight_parts[i], 0), parts: parts as u64 });
+    let entries = [0, 1].map(|i| Gradient {
         to: Pointer::to(&totals[i], 0),
+        first: i as u32,
+        terms: 1,
         len: lens[i] as u32,
-        parts: parts as u32,
+        accumulate: 0,
+        scale: 1.0,
+        unused: 0,
     });
     let (entries, count) = (upload(device, "entries", &entries), upload(device, "count", &[2_u32]));
-    let arguments = [Argument::buffer(&entries), Argument::buffer(&count)];
-    device.launch(&add_parts(3, lens[0] as u32), &arguments).unwrap_or_else(|error| panic!("{case}: {error}"));
+    let terms = upload(device, "terms", &terms);
+    let arguments = [Argument::buffer(&entries), Argument::buffer(&terms), Argument::buffer(&count)];
+    device.launch(&add_gradients(3, lens[0] as u32), &arguments).unwrap_or_else(|error| panic!("{case}: {error}"));
     Classified {
         case,
         inputs,
