@@ -4,7 +4,7 @@ mod common;
 
 use common::{mini_batch, model, zhang64};
 #[cfg(unix)]
-use crosstalk::backend::cuda::Cuda;
+use crosstalk::backend::cuda::{Cuda, WavePlanner};
 use crosstalk::backend::host::{Host, update};
 use crosstalk::backend::reference::Reference;
 use crosstalk::backend::{Architecture, Backend, Lane, LoadedBatch, Reduce, ReplicaStep};
@@ -45,7 +45,7 @@ fn reference() -> Trial<Host<Reference>> {
 #[cfg(unix)]
 fn emulator(lanes: usize) -> Trial<Cuda> {
     let device = Device::emulator(Schedule::default()).expect("an emulator");
-    Trial::new(Cuda::new(device, Storage::F32).with_lanes(lanes), 2e-7)
+    Trial::new(Cuda::new(device, Storage::F32).with_planner(WavePlanner::fixed(lanes)), 2e-7)
 }
 
 impl<B: Backend> Trial<B> {

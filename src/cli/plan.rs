@@ -62,6 +62,7 @@ struct Plan {
     memory_bytes: usize,
     launches: usize,
     phases: usize,
+    waves: usize,
     kernels: Vec<KernelRow>,
     /// Sums over the kernels.
     bytes: u64,
@@ -101,7 +102,7 @@ impl Plan {
         let source = &config.data.source;
         let (shape, classes) = source.images(config.data.shrink).map_err(|error| with_way_out(error.into(), source))?;
         let model = build_model(&mut config, &space, shape, classes)?;
-        let planned = PlannedSteps::new(&config, &model, 0..1, precision)?;
+        let planned = PlannedSteps::new(&config, &model, 0..1, precision, &device)?;
         let (step, plan) = (&planned.steps[0], &planned.plan);
         let images = config.data.batch;
         let kernels = plan.rows(&device);
@@ -128,6 +129,7 @@ impl Plan {
             memory_bytes: plan.memory.total(),
             launches: plan.launches(),
             phases: plan.phases,
+            waves: plan.waves,
             bytes: kernels.iter().map(|row| row.bytes).sum(),
             flops: kernels.iter().map(|row| row.flops).sum(),
             traffic_seconds: kernels.iter().map(|row| row.traffic_seconds).sum(),
@@ -174,7 +176,10 @@ impl Plan {
             mebibytes(memory.mini_batches),
             if self.memory_bytes as u64 > device.memory_bytes { "; more than the device has" } else { "" },
         );
-        println!("{} launches in {} phases, one after the other\n", self.launches, self.phases);
+        println!(
+            "{} launches in {} phases, one after the other; {} wave(s) of lanes\n",
+            self.launches, self.phases, self.waves
+        );
         let mut table = Table::new([
             "kernel",
             "launches",

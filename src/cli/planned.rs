@@ -1,7 +1,7 @@
 //! What steps of a configuration would launch on a GPU, with the children that `train` draws for them.
 
 use crate::backend::LanePlan;
-use crate::backend::cuda::{PlannedLane, StepPlan};
+use crate::backend::cuda::{PlannedLane, StepPlan, WavePlanner};
 use crate::device::facts::{DEVICES, DeviceFacts};
 use crate::network::Model;
 use crate::ops::cuda::Storage;
@@ -40,9 +40,16 @@ impl PlannedSteps {
     ///
     /// # Errors
     /// Children that the space does not have.
-    pub fn new(config: &RunConfig, model: &Model, steps: Range<u64>, storage: Storage) -> anyhow::Result<Self> {
+    pub fn new(
+        config: &RunConfig,
+        model: &Model,
+        steps: Range<u64>,
+        storage: Storage,
+        device: &DeviceFacts,
+    ) -> anyhow::Result<Self> {
         let steps = steps.map(|step| lanes(config, model, step)).collect::<anyhow::Result<Vec<_>>>()?;
         let mut plan = StepPlan::default();
+        let planner = WavePlanner::of_facts(device);
         for lanes in steps.iter().flat_map(|step| step.chunk_by(|a, b| a.weight_gradients == b.weight_gradients)) {
             let planned: Vec<PlannedLane<'_>> = (lanes.iter())
                 .map(|lane| PlannedLane {
@@ -54,7 +61,7 @@ impl PlannedSteps {
                     mini_batch: lane.mini_batch,
                 })
                 .collect();
-            plan.add_step(&planned, model.layout.len(), storage, config.optimizer.clip_norm.is_some());
+            plan.add_step(&planned, model.layout.len(), storage, config.optimizer.clip_norm.is_some(), &planner);
         }
         let images = steps.iter().map(Vec::len).sum::<usize>() as u64 * u64::from(config.data.batch);
         Ok(Self { steps, plan, images })

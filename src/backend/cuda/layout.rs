@@ -85,7 +85,7 @@ pub struct HeadPlaces {
 }
 
 /// Sizes of the buffers that lanes share.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Sizes {
     /// Feature maps and gradients.
     pub arena: Places,

@@ -18,11 +18,13 @@ mod tables;
 mod tasks;
 pub mod update;
 mod wave;
+mod wave_planner;
 
 pub use pixels::DevicePixels;
 pub use replica::DeviceReplica;
 pub use results::PendingLosses;
 pub use step_plan::{KernelRow, LAUNCH_SECONDS, PlannedLane, StepMemory, StepPlan};
+pub use wave_planner::WavePlanner;
 
 use super::normalization::given_statistics;
 use super::{
@@ -44,13 +46,13 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tables::Capacities;
 use update::Update;
-use wave::{MOST_LANES, WaveLane, Waves};
+use wave::{WaveLane, Waves};
+use wave_planner::Load;
 
 /// The CUDA backend.
 pub struct Cuda {
     storage: Storage,
-    /// Lanes that run together at most.
-    lanes: usize,
+    planner: WavePlanner,
     arithmetic: String,
     device: Device,
     plans: TrainingPlans,
@@ -83,7 +85,7 @@ impl Cuda {
         };
         Self {
             storage,
-            lanes: MOST_LANES,
+            planner: WavePlanner::of_device(&device.properties()),
             arithmetic,
             device,
             plans: TrainingPlans::default(),
@@ -91,9 +93,9 @@ impl Cuda {
         }
     }
 
-    /// With at most so many lanes in a wave, at least one; no result depends on it.
-    pub fn with_lanes(self, lanes: usize) -> Self {
-        Self { lanes: lanes.max(1), ..self }
+    /// With waves that this plans; no result depends on it.
+    pub fn with_planner(self, planner: WavePlanner) -> Self {
+        Self { planner, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, DeviceState> {
@@ -138,7 +140,7 @@ impl Backend for Cuda {
     }
 
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
-        let bytes = |plan: &LanePlan, images: usize, training: bool, lanes: usize| {
+        let load = |plan: &LanePlan, images: usize, training: bool| {
             let mut sizes = Sizes::default();
             let shape = LaneShape {
                 plan,
@@ -149,12 +151,14 @@ impl Backend for Cuda {
                 gated: training,
                 given: &[],
             };
-            LaneLayout::new(&shape, self.storage, &mut sizes);
-            sizes.bytes().saturating_mul(lanes)
+            let layout = LaneLayout::new(&shape, self.storage, &mut sizes);
+            Load::of_lane(&shape, &layout.kernels, self.storage, sizes.bytes())
         };
-        let lanes = demand.lanes.min(self.lanes);
-        let training = demand.most_training(|plan| bytes(plan, demand.training_images, true, lanes));
-        let evaluation = demand.most_evaluation(|plan| bytes(plan, demand.evaluation_images, false, 1));
+        let training = demand.most_training(|plan| {
+            let lane = load(plan, demand.training_images, true);
+            (lane.bytes as usize).saturating_mul(self.planner.together(lane, demand.lanes))
+        });
+        let evaluation = demand.most_evaluation(|plan| load(plan, demand.evaluation_images, false).bytes as usize);
         // An evaluation uses what training has.
         WorkingMemory { training, evaluation: evaluation.saturating_sub(training), scratch: 0 }
     }
@@ -201,7 +205,7 @@ impl Backend for Cuda {
                     ..training_lane(number, bank, plan, batch)
                 })
             });
-            let waves = Waves::new(replicas.len(), lanes, self.lanes, self.storage);
+            let waves = Waves::new(replicas.len(), lanes, &self.planner, self.storage);
             let updates: Vec<Update> = replicas.iter().map(Update::of).collect();
             let DeviceState { memory, tables, steps, .. } = &mut *self.lock();
             run(memory, tables, self.storage, &waves, &Ending::Update(&updates), steps)?;
@@ -229,7 +233,7 @@ impl Backend for Cuda {
                 weight_gradients: false,
                 ..training_lane(number, (step.model, &*step.replica), plan, step.batch)
             });
-            let waves = Waves::new(replicas.len(), lanes, self.lanes, self.storage);
+            let waves = Waves::new(replicas.len(), lanes, &self.planner, self.storage);
             let DeviceState { memory, tables, gate_steps, .. } = &mut *self.lock();
             run(memory, tables, self.storage, &waves, &Ending::Running, gate_steps)?;
             let results = Results::download(memory, &waves)?;
@@ -244,20 +248,19 @@ impl Backend for Cuda {
     }
 
     fn gradients(&self, lanes: &[Lane<'_, Self>]) -> Result<Vec<TrainResult<f32>>, DeviceError> {
-        let mut results = Vec::with_capacity(lanes.len());
-        for lanes in lanes.chunks(self.lanes) {
-            let of_wave = lanes.iter().enumerate().map(|(number, lane)| WaveLane {
+        let gradients = |lane: &Lane<'_, Self>| {
+            let only = WaveLane {
                 gates: lane.gates,
                 weight_gradients: lane.weight_gradients,
                 keeps_row: true,
-                ..training_lane(number, (lane.model, lane.replica), lane.plan, lane.batch)
-            });
-            let waves = Waves::new(lanes.len(), of_wave, self.lanes, self.storage);
+                ..training_lane(0, (lane.model, lane.replica), lane.plan, lane.batch)
+            };
+            let waves = Waves::new(1, [only], &self.planner, self.storage);
             let DeviceState { memory, tables, .. } = &mut *self.lock();
             run(memory, tables, self.storage, &waves, &Ending::Nothing, &mut Capacities::default())?;
-            results.extend(Results::download(memory, &waves)?.training(memory)?);
-        }
-        Ok(results)
+            Results::download(memory, &waves)?.training(memory)
+        };
+        lanes.iter().map(gradients).collect()
     }
 
     fn evaluate(
@@ -278,7 +281,7 @@ impl Backend for Cuda {
             given,
             ..training_lane(0, (model, replica), plan, batch)
         };
-        let waves = Waves::new(1, [lane], self.lanes, self.storage);
+        let waves = Waves::new(1, [lane], &self.planner, self.storage);
         let DeviceState { memory, tables, .. } = &mut *self.lock();
         run(memory, tables, self.storage, &waves, &Ending::Nothing, &mut Capacities::default())?;
         Ok(Results::download(memory, &waves)?.evaluation())

@@ -86,19 +86,18 @@ impl<'a> Results<'a> {
         self.waves.lanes().map(|(lane, layout)| self.gates_of(lane, layout))
     }
 
-    /// Of every training lane, in order, with its row. All are of one wave.
+    /// Of the only lane, which trains, with its row.
     ///
     /// # Errors
     /// An error of the driver.
-    pub fn training(&self, memory: &Memory) -> Result<Vec<TrainResult<f32>>, DeviceError> {
-        (self.waves.lanes().zip(self.losses()))
-            .map(|((lane, layout), LaneLoss { loss, correct })| {
-                let mut row = vec![0.0_f32; if lane.weight_gradients { lane.plan.row_len } else { 0 }];
-                memory.rows.buffer().read(layout.row, bytemuck::cast_slice_mut(&mut row))?;
-                let (statistics, gates) = (self.statistics(lane, layout), self.gates_of(lane, layout));
-                Ok(TrainResult { loss, correct, row, statistics, gates })
-            })
-            .collect()
+    pub fn training(&self, memory: &Memory) -> Result<TrainResult<f32>, DeviceError> {
+        let wave = &self.waves.waves[0];
+        let (lane, layout) = (&wave.lanes[0], &wave.layouts[0]);
+        let LaneLoss { loss, correct } = layout.heads[0].result(&self.bytes, &lane.batch.labels).lane_loss();
+        let mut row = vec![0.0_f32; if lane.weight_gradients { lane.plan.row_len } else { 0 }];
+        memory.rows.buffer().read(layout.row, bytemuck::cast_slice_mut(&mut row))?;
+        let (statistics, gates) = (self.statistics(lane, layout), self.gates_of(lane, layout));
+        Ok(TrainResult { loss, correct, row, statistics, gates })
     }
 
     /// Of the only lane.

@@ -4,7 +4,8 @@ use super::kernel_cost::KernelCost;
 use super::launches::{LaunchKey, launch_tasks, with_backward};
 use super::layout::{LaneLayout, LaneShape, Sizes};
 use super::update::{Spread, WaveGradients};
-use super::wave::MOST_LANES;
+use super::wave::WaveFiller;
+use super::wave_planner::WavePlanner;
 use crate::backend::LanePlan;
 use crate::data::cuda::gather_launch;
 use crate::device::Launch;
@@ -69,17 +70,24 @@ impl StepMemory {
         }
     }
 
-    /// Of waves of one step, one after the other: results and tables stand side by side.
+    /// Of waves of one step, one after the other: tables stand side by side.
     fn after(&self, next: &Self) -> Self {
         Self {
             feature_maps: self.feature_maps.max(next.feature_maps),
             partial_sums: self.partial_sums.max(next.partial_sums),
-            results: self.results + next.results,
+            results: self.results.max(next.results),
             tables: self.tables + next.tables,
             banks: self.banks.max(next.banks),
             mini_batches: self.mini_batches.max(next.mini_batches),
         }
     }
+}
+
+/// A lane with its places.
+struct PlacedLane<'a> {
+    lane: &'a PlannedLane<'a>,
+    shape: LaneShape<'a>,
+    layout: LaneLayout,
 }
 
 /// A launch and its work.
@@ -94,6 +102,8 @@ pub struct StepPlan {
     pub memory: StepMemory,
     /// Levels with their phases: what of them is in different ones runs one after the other.
     pub phases: usize,
+    /// Groups of lanes that run together, one after the other, of the step that has most.
+    pub waves: usize,
     launches: Vec<PlannedLaunch>,
 }
 
@@ -125,7 +135,14 @@ pub struct KernelRow {
 impl StepPlan {
     /// Adds a step of lanes whose banks have `bank_len` numbers. `clips`: whether the norm of gradients is limited. What earlier steps moved and this
     /// one does not use is not in it.
-    pub fn add_step(&mut self, lanes: &[PlannedLane<'_>], bank_len: usize, storage: Storage, clips: bool) {
+    pub fn add_step(
+        &mut self,
+        lanes: &[PlannedLane<'_>],
+        bank_len: usize,
+        storage: Storage,
+        clips: bool,
+        planner: &WavePlanner,
+    ) {
         let mut step = Self::default();
         let mini_batches: BTreeMap<usize, &PlannedLane<'_>> =
             lanes.iter().map(|lane| (lane.mini_batch, lane)).collect();
@@ -133,16 +150,41 @@ impl StepPlan {
             step.add_mini_batch(lane);
         }
         let mut spread = Spread::default();
-        for (number, wave) in lanes.chunks(MOST_LANES).enumerate() {
-            let updated = wave.iter().filter(|lane| lane.weight_gradients);
-            updated.for_each(|lane| spread.add(number, lane.replica, lane.plan));
-            step.add_wave(wave, storage);
+        let mut filler = WaveFiller::new(planner, storage, Sizes::default());
+        let mut waves: Vec<(Vec<PlacedLane<'_>>, Sizes)> = Vec::new();
+        for lane in lanes {
+            let shape = LaneShape {
+                plan: lane.plan,
+                images: lane.images,
+                training: true,
+                weight_gradients: lane.weight_gradients,
+                keeps_row: false,
+                gated: lane.gated,
+                given: &[],
+            };
+            let (layout, is_new) = filler.place(&shape);
+            if is_new {
+                waves.push((Vec::new(), Sizes::default()));
+            }
+            if lane.weight_gradients {
+                spread.add(waves.len() - 1, lane.replica, lane.plan);
+            }
+            if let Some((lanes, sizes)) = waves.last_mut() {
+                lanes.push(PlacedLane { lane, shape, layout });
+                *sizes = filler.sizes;
+            }
         }
+        for (lanes, sizes) in &waves {
+            step.add_wave(lanes, sizes, storage);
+        }
+        step.memory.results = filler.all.results.bytes();
+        step.waves = waves.len();
         step.add_end(lanes, &spread, clips);
         let replicas: BTreeSet<usize> = lanes.iter().map(|lane| lane.replica).collect();
         step.memory.banks = replicas.len() * 3 * bank_len * size_of::<f32>();
         self.memory = self.memory.most(&step.memory);
         self.phases += step.phases;
+        self.waves = self.waves.max(step.waves);
         self.launches.extend(step.launches);
     }
 
@@ -158,33 +200,30 @@ impl StepPlan {
     }
 
     /// Adds lanes that run together.
-    fn add_wave(&mut self, lanes: &[PlannedLane<'_>], storage: Storage) {
-        let mut sizes = Sizes::default();
+    fn add_wave(&mut self, lanes: &[PlacedLane<'_>], sizes: &Sizes, storage: Storage) {
         let mut launches: BTreeMap<LaunchKey, (u32, KernelCost)> = BTreeMap::new();
         let (mut gradients, mut gate_sums) = (WaveGradients::default(), Vec::new());
         let (mut stage_tasks, mut head_tasks) = (0, 0);
         for lane in lanes {
-            let PlannedLane { plan, images, gated, weight_gradients, .. } = *lane;
-            let shape =
-                LaneShape { plan, images, training: true, weight_gradients, keeps_row: false, gated, given: &[] };
-            let layout = LaneLayout::new(&shape, storage, &mut sizes);
-            for task in launch_tasks(&shape, &layout.kernels) {
+            let PlacedLane { lane, shape, layout } = lane;
+            let PlannedLane { plan, weight_gradients, .. } = **lane;
+            for task in launch_tasks(shape, &layout.kernels) {
                 let (tasks, cost) = launches.entry(task.key).or_default();
                 *tasks += 1;
-                *cost += KernelCost::of_task(&shape, &layout.kernels[task.stage], &task, storage);
+                *cost += KernelCost::of_task(shape, &layout.kernels[task.stage], &task, storage);
                 let is_head = plan.graph.heads.contains(&task.stage);
                 *(if is_head { &mut head_tasks } else { &mut stage_tasks }) += 1;
             }
             let mut parts: BTreeMap<ParameterRef, u32> =
                 plan.levels().whole_gradients.keys().map(|parameter| (*parameter, 1)).collect();
-            for (id, _) in with_backward(&shape) {
+            for (id, _) in with_backward(shape) {
                 let kernels = &layout.kernels[id];
                 parts.extend(plan.graph.stages[id].weights().into_iter().zip(kernels.weight_parts));
                 let gradient = kernels.backward[0].launch;
                 gate_sums.extend(layout.stages[id].gates.iter().map(|_| gradient.parts * gradient.columns));
             }
             if weight_gradients {
-                gradients.add(lane.replica, &shape, |parameter| parts.get(&parameter).copied());
+                gradients.add(lane.replica, shape, |parameter| parts.get(&parameter).copied());
             }
         }
         let phases: BTreeSet<_> = launches.keys().map(|key| (key.level, key.phase)).collect();
@@ -213,7 +252,6 @@ impl StepPlan {
         self.memory = self.memory.after(&StepMemory {
             feature_maps: sizes.arena.bytes(),
             partial_sums: sizes.work.bytes() + sizes.rows.bytes(),
-            results: sizes.results.bytes(),
             tables: tables.iter().sum(),
             ..StepMemory::default()
         });

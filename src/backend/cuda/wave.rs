@@ -4,14 +4,12 @@ use super::Cuda;
 use super::layout::{LaneLayout, LaneShape, Sizes};
 use super::memory::Memory;
 use super::replica::DeviceReplica;
+use super::wave_planner::{Load, WavePlanner};
 use crate::backend::{BatchStatistics, LanePlan, LoadedBatch};
 use crate::device::Pointer;
 use crate::network::{Bank, Model};
 use crate::ops::cuda::Storage;
 use crate::plan::Gates;
-
-/// Lanes that run together at most: enough for small lanes to fill a large GPU.
-pub const MOST_LANES: usize = 64;
 
 /// One lane of a step or of an evaluation.
 pub struct WaveLane<'a> {
@@ -56,6 +54,41 @@ pub struct Wave<'a> {
     pub sizes: Sizes,
 }
 
+/// Puts lanes into waves, one after another.
+pub struct WaveFiller<'a> {
+    planner: &'a WavePlanner,
+    storage: Storage,
+    load: Load,
+    /// What the last wave needs.
+    pub sizes: Sizes,
+    /// What all of them need.
+    pub all: Sizes,
+}
+
+impl<'a> WaveFiller<'a> {
+    /// `first`: what the first wave's results come after.
+    pub fn new(planner: &'a WavePlanner, storage: Storage, first: Sizes) -> Self {
+        Self { planner, storage, load: Load::default(), sizes: first, all: first }
+    }
+
+    /// Where the next lane lies, and whether it begins a wave.
+    pub fn place(&mut self, lane: &LaneShape<'_>) -> (LaneLayout, bool) {
+        let mut sizes = self.sizes;
+        let mut layout = LaneLayout::new(lane, self.storage, &mut sizes);
+        let load = Load::of_lane(lane, &layout.kernels, self.storage, sizes.bytes() - self.sizes.bytes());
+        let is_new = self.load.lanes == 0 || !self.planner.admits(self.load, load);
+        if is_new {
+            sizes = self.sizes.next();
+            layout = LaneLayout::new(lane, self.storage, &mut sizes);
+            self.load = Load::default();
+        }
+        self.load = self.load + load;
+        self.sizes = sizes;
+        self.all = self.all.or(&sizes);
+        (layout, is_new)
+    }
+}
+
 /// Lanes in waves that run one after the other. They use the same memory, but for their results.
 pub struct Waves<'a> {
     pub waves: Vec<Wave<'a>>,
@@ -68,20 +101,28 @@ pub struct Waves<'a> {
 }
 
 impl<'a> Waves<'a> {
-    /// Of so many replicas; `most` lanes run together at most.
-    pub fn new(replicas: usize, lanes: impl IntoIterator<Item = WaveLane<'a>>, most: usize, storage: Storage) -> Self {
-        let mut lanes = lanes.into_iter().peekable();
+    /// Of so many replicas.
+    pub fn new(
+        replicas: usize,
+        lanes: impl IntoIterator<Item = WaveLane<'a>>,
+        planner: &WavePlanner,
+        storage: Storage,
+    ) -> Self {
+        let mut first = Sizes::default();
+        let [is_finite, factors] = [0, 1].map(|_| first.results.take::<u32>(replicas));
+        let mut filler = WaveFiller::new(planner, storage, first);
         let mut waves: Vec<Wave<'a>> = Vec::new();
-        let mut all = Sizes::default();
-        let [is_finite, factors] = [0, 1].map(|_| all.results.take::<u32>(replicas));
-        while lanes.peek().is_some() {
-            let lanes: Vec<WaveLane<'a>> = lanes.by_ref().take(most).collect();
-            let mut sizes = all.next();
-            let layouts = lanes.iter().map(|lane| LaneLayout::new(&lane.shape(), storage, &mut sizes)).collect();
-            all = all.or(&sizes);
-            waves.push(Wave { lanes, layouts, sizes });
+        for lane in lanes {
+            let (layout, is_new) = filler.place(&lane.shape());
+            if is_new {
+                waves.push(Wave { lanes: Vec::new(), layouts: Vec::new(), sizes: Sizes::default() });
+            }
+            let wave = waves.last_mut().expect("the first lane begins a wave");
+            wave.lanes.push(lane);
+            wave.layouts.push(layout);
+            wave.sizes = filler.sizes;
         }
-        Self { waves, is_finite, factors, sizes: all }
+        Self { waves, is_finite, factors, sizes: filler.all }
     }
 
     /// Whether all losses of a replica are finite.

@@ -102,7 +102,7 @@ impl ProfileArguments {
         let source = &config.data.source;
         let (shape, classes) = source.images(config.data.shrink).map_err(|error| with_way_out(error.into(), source))?;
         let model = build_model(&mut config, &space, shape, classes)?;
-        let planned = PlannedSteps::new(&config, &model, self.window(), storage)?;
+        let planned = PlannedSteps::new(&config, &model, self.window(), storage, facts)?;
         let comparison = Comparison::new(facts, self.window(), &planned.plan.rows(facts), &launches);
         if self.json {
             println!("{}", serde_json::to_string_pretty(&comparison)?);

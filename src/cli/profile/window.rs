@@ -108,7 +108,7 @@ impl DeviceTask for Window {
         let count = times.len() as f64;
         let predicted = match (&facts, storage(config.precision)) {
             (Some(facts), Some(storage)) => {
-                let planned = PlannedSteps::new(config, &setup.model, steps.clone(), storage)?;
+                let planned = PlannedSteps::new(config, &setup.model, steps.clone(), storage, facts)?;
                 let seconds: f64 = planned.plan.rows(facts).iter().map(|row| row.predicted_seconds).sum();
                 Some(Predicted {
                     device: facts.name,
