@@ -7,7 +7,6 @@ use crate::network::{BankLayout, Network, ParameterRef};
 use crate::ops::cuda::reduction::Parts;
 use crate::ops::cuda::{Source, SourceFlags, Stage as DeviceStage, Storage};
 use crate::ops::head::cuda::Head;
-use crate::ops::{Operation, pool};
 use crate::plan::{Graph, Slot, StageId, StageKind, ValueId};
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
 use bytemuck::Zeroable;
@@ -144,9 +143,7 @@ impl Tasks<'_> {
         match &stage.kind {
             StageKind::Linear { operation, relu, .. } => {
                 task.relu = (*relu).into();
-                if let Operation::Pool(operation) = operation {
-                    task.kind = pool::cuda::kind(operation.kind);
-                }
+                task.kind = operation.linear().stage_kind();
             }
             StageKind::Head { relu, .. } => task.relu = (*relu).into(),
             StageKind::Node { .. } => {}
