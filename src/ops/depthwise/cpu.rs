@@ -6,8 +6,7 @@
 //!
 //! Weights and their gradients: depthwise `[ky][kx][ci]`, pointwise `[ci][co]`, stored channels, padding zero.
 
-use super::Filter;
-use super::weights::FilterWeights;
+use super::{Filter, FilterWeights};
 use crate::ops::dense::{Dense, DenseWeights, Tap};
 use crate::ops::input::{
     Epilogue, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill, spread_pixels,

@@ -7,6 +7,7 @@ pub mod reference;
 mod weights;
 
 pub(crate) use filter::Filter;
+pub(crate) use weights::FilterWeights;
 
 use super::input::{Moments, OutputGradient, SegmentGradient};
 use super::{Images, Kind, LayerWindow, Linear, WeightShape, Window};
