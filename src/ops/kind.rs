@@ -128,6 +128,9 @@ mod tests {
             let expected = if kind.keeps_channels { 12 } else { 20 };
             assert_eq!(operation.linear().weights().len(), kind.weights, "{kind}");
             assert_eq!(operation.output(), Shape::new(4, 3, expected), "{kind}");
+            // Five segments, of which each is padded.
+            let stored = if kind.keeps_channels { 40 } else { 24 };
+            assert_eq!(operation.linear().stored_outputs(40), stored, "{kind}");
             assert!(operation.linear().flops() > 0, "{kind}");
         }
     }

@@ -1,4 +1,4 @@
-//! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. A family of kernels has a file with its launches and its tests.
+//! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. Linear operations share their tests, which ask each for its kernels.
 
 mod bf16;
 mod device_stage;
