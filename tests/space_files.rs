@@ -1,6 +1,6 @@
 //! Files of search spaces: what the format can say, and the sentence that each mistake gets.
 
-use crosstalk::space::{BlockKind, Candidate, LayerOperation, OutputRule, Space};
+use crosstalk::space::{BlockKind, Candidate, OutputRule, Space};
 
 fn zhang64() -> String {
     include_str!("../spaces/zhang64.toml").to_owned()
@@ -67,7 +67,7 @@ fn darts_has_two_cell_types_two_inputs_and_strides_on_edges() {
     assert_eq!([0, 1, 2].map(|source| space.cells["normal"].edge_stride(source)), [1, 1, 1]);
     assert_eq!((reduce.output_multiple(), reduce.inputs.len()), (4, 2));
     let after = &reduce.inputs[0].layers_after_reduction[0];
-    assert_eq!((after.operation, after.stride_on(1)), (LayerOperation::FactorizedReduce, 2));
+    assert_eq!((after.operation.name, after.stride_on(1)), ("factorized_reduce", 2));
     let Candidate::Layers { layers } = &space.candidates["dil_conv_5x5"] else { panic!("layers") };
     assert_eq!((layers[0].stride_on(2), layers[0].stride_on(1), layers[0].padding()), (2, 1, 4));
     let blocks = space.blocks(8);
@@ -104,6 +104,11 @@ fn mistakes_of_syntax_name_the_file_and_the_line() {
             "\"digits\"",
             "\"roman\"",
             "line 7: unknown variant `roman`, expected one of `digits`, `numbers`, `darts`, `nasbench201`",
+        ),
+        (
+            "\"max_pool\", kernel",
+            "\"min_pool\", kernel",
+            "unknown operation `min_pool`, expected one of `convolution`, `depthwise_separable`, ",
         ),
         ("kernel = 5,", "kernal = 5,", "unknown key `kernal`, expected one of `operation`, `relu`, `kernel`"),
         ("[stem]", "[stem", "line 19: "),
@@ -185,7 +190,7 @@ fn mistakes_of_meaning_name_the_file_the_place_and_what_to_do() {
             "\"max_pool\", kernel = 3",
             "\"max_pool\", kernel = 3, channels = 2",
             "candidates.max_pool_3x3.layers[0].channels",
-            "a pool keeps",
+            "`max pool` keeps the channels of its input",
         ),
         (
             sep,

@@ -5,7 +5,8 @@ mod draw;
 use std::fmt::Write as _;
 
 use super::child;
-use crate::space::{Arrangement, Candidate, Cell, Encoding, Layer, LayerOperation, Normalization, OutputRule, Space};
+use crate::ops::LayerWindow;
+use crate::space::{Arrangement, Candidate, Cell, Encoding, Layer, Normalization, OutputRule, Space};
 
 #[derive(Debug, clap::Args)]
 pub struct SpaceArguments {
@@ -157,7 +158,7 @@ fn layer(layer: &Layer) -> String {
     let mut text = if layer.relu { "ReLU, ".to_owned() } else { String::new() };
     text += &layer.operation.to_string();
     // Writing to a String cannot fail.
-    if layer.operation != LayerOperation::FactorizedReduce {
+    if !matches!(layer.operation.window, LayerWindow::Fixed { .. }) {
         let _ = write!(text, " {0}x{0}", layer.kernel);
     }
     if layer.stride != 1 {

@@ -1,5 +1,6 @@
 //! Where the values of a parameter lie: PyTorch's order (logical) and the kernels' order (physical).
 
+use crate::ops::WeightShape;
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
 use std::ops::Range;
 
@@ -59,6 +60,22 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Of an operation's weight, where the operation reads `inputs`.
+    pub fn of_weight(shape: &WeightShape, inputs: Segments) -> Self {
+        match shape {
+            WeightShape::Dense { outputs, kernel } => Self::Convolution { outputs: *outputs, inputs, kernel: *kernel },
+            WeightShape::Columns { outputs, channels } => {
+                Self::Columns { outputs: outputs.clone(), channels: *channels, inputs }
+            }
+            WeightShape::Depthwise { kernel } => Self::Depthwise { channels: inputs, kernel: *kernel },
+        }
+    }
+
+    /// Inputs of each output of a weight.
+    pub fn fan_in(&self) -> usize {
+        self.shape().iter().skip(1).product()
+    }
+
     /// Shape in PyTorch.
     pub fn shape(&self) -> Vec<usize> {
         match self {

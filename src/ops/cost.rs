@@ -65,7 +65,7 @@ impl StageCost {
     pub fn backward(&self, element_bytes: u64) -> Cost {
         let products = match self.work {
             Work::Node { .. } => 1,
-            Work::Linear(operation) if operation.linear().weight_count() == 0 => u64::from(self.input_gradients),
+            Work::Linear(operation) if operation.linear().weights().is_empty() => u64::from(self.input_gradients),
             _ => u64::from(self.input_gradients) + u64::from(self.weight_gradients),
         };
         if products == 0 {

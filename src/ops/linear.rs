@@ -1,22 +1,40 @@
 //! What every linear operation is to those who compute with it.
 
-use super::input::{Input, Moments, OutputGradient, SegmentGradient};
-use crate::simd::{Level, Scratch};
-use crate::tensor::Shape;
+use super::Images;
+use super::cuda::CudaLinear;
+use super::input::{Moments, OutputGradient, SegmentGradient};
+use crate::tensor::{Shape, padded_channels};
+use std::ops::Range;
+
+/// A weight of an operation: its shape in PyTorch, and its layout in a bank (`network::Layout`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeightShape {
+    /// `[outputs, inputs, kernel, kernel]`
+    Dense { outputs: usize, kernel: usize },
+    /// `[outputs, inputs, 1, 1]`: of a 1x1 convolution to `channels` channels those that are `outputs`.
+    Columns { outputs: Range<usize>, channels: usize },
+    /// `[inputs, 1, kernel, kernel]`
+    Depthwise { kernel: usize },
+}
 
 /// The linear part of a stage: its shapes, its cost, its formula and its kernels.
 ///
-/// Weights, and their gradients, stand in the order of the layer's parameters: in PyTorch's layout for the reference, in that of the bank for the CPU.
-pub trait Linear {
+/// Weights, and their gradients, stand in the order of the layer's parameters: in PyTorch's layout for the reference, in that of the bank for the kernels.
+pub trait Linear: CudaLinear {
     fn input(&self) -> Shape;
 
     fn output(&self) -> Shape;
 
+    /// Stored channels of its output, for an input of `inputs` stored channels.
+    fn stored_outputs(&self, _inputs: usize) -> usize {
+        padded_channels(self.output().channels)
+    }
+
     /// FLOPs of the forward pass of one image: two a multiply-add, one a tap of a pool.
     fn flops(&self) -> u64;
 
-    /// How many weights it has.
-    fn weight_count(&self) -> usize;
+    /// Its weights.
+    fn weights(&self) -> Vec<WeightShape>;
 
     /// The formula in f64. Feature maps are NHWC without channel padding.
     fn reference_forward(&self, x: &[f64], weights: &[&[f64]]) -> Vec<f64>;
@@ -24,21 +42,11 @@ pub trait Linear {
     /// Gradients of the input and of every weight.
     fn reference_backward(&self, x: &[f64], weights: &[&[f64]], dy: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>);
 
-    /// Computes `images` images: `output = [image][row][column][channel]`, overwritten. The statistics of the output are merged into `moments`.
+    /// Computes some images: `output = [image][row][column][channel]`, overwritten. The statistics of the output are merged into `moments`.
     ///
     /// # Panics
     /// If a slice is shorter than its shape says.
-    #[allow(clippy::too_many_arguments)]
-    fn cpu_forward(
-        &self,
-        level: Level,
-        input: &Input,
-        images: usize,
-        weights: &[&[f32]],
-        output: &mut [f32],
-        moments: Option<&mut Moments>,
-        scratch: &mut Scratch,
-    );
+    fn cpu_forward(&self, images: Images, weights: &[&[f32]], output: &mut [f32], moments: Option<&mut Moments>);
 
     /// Weights as `cpu_backward` wants them, once per stage and step. As many numbers as all weights together.
     ///
@@ -46,22 +54,18 @@ pub trait Linear {
     /// If `prepared` is shorter than that.
     fn cpu_prepare_backward(&self, weights: &[&[f32]], prepared: &mut [f32]);
 
-    /// Gradients of `images` images: into `segment_gradients`, one per segment, and this chunk's `weight_gradients`, overwritten; none where they are not wanted.
+    /// Gradients of some images: into `segment_gradients`, one per segment, and this chunk's `weight_gradients`, overwritten; none where they are not wanted.
     ///
     /// # Panics
     /// If a slice is shorter than its shape says.
-    #[allow(clippy::too_many_arguments)]
     fn cpu_backward(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         weights: &[&[f32]],
         prepared: &[f32],
         output_gradient: OutputGradient,
         segment_gradients: Option<&mut [SegmentGradient]>,
         weight_gradients: Option<&mut [&mut [f32]]>,
-        scratch: &mut Scratch,
     );
 
     /// Numbers of scratch that a pass takes at most beside images with their borders, for an input of `inputs` stored channels.

@@ -1,7 +1,6 @@
 //! When the stages of a graph run.
 
 use super::graph::{Graph, StageId, StageKind};
-use crate::ops::Operation;
 use crate::tensor::padded_channels;
 
 /// Times of the stages, counted from 0; the backward pass follows the forward pass. Stages of one time run side by side, in any order.
@@ -56,12 +55,12 @@ impl Order {
         }
         let scratch = (graph.stages.iter())
             .map(|stage| match &stage.kind {
-                StageKind::Linear { operation: Operation::DepthwiseSeparable(op), .. } => {
+                StageKind::Linear { operation, .. } => {
                     let channels =
                         stage.inputs.iter().map(|input| padded_channels(graph.values[*input].shape.channels));
-                    op.output.pixels() * channels.sum::<usize>()
+                    operation.linear().device_scratch_len(channels.sum())
                 }
-                _ => 0,
+                StageKind::Head { .. } | StageKind::Node { .. } => 0,
             })
             .collect();
         Self { forward, backward, scratch }

@@ -46,22 +46,22 @@ pub enum Problem {
     )]
     EvenKernel { kernel: usize },
     #[error(
-        "a factorized reduction has kernel 1, dilation 1 and stride 2 without saying; remove `kernel`, `dilation`, `stride` and `edge_stride`"
+        "a {operation} has kernel 1, dilation 1 and stride {stride} without saying; remove `kernel`, `dilation`, `stride` and `edge_stride`"
     )]
-    FactorizedWindow,
+    FixedWindow { operation: &'static str, stride: usize },
     #[error("both `stride` and `edge_stride` are given; keep one")]
     TwoStrides,
     #[error("`edge_stride` stands outside a candidate, where there is no edge; write `stride`")]
     EdgeStrideWithoutEdge,
-    #[error("a pool keeps the channels of its input; remove `channels`")]
-    PoolChannels,
-    #[error("{found} weight names are given, but {operation} has {needed}; write {needed}")]
-    WeightNames { found: usize, operation: String, needed: usize },
+    #[error("`{operation}` keeps the channels of its input; remove `channels`")]
+    KeptChannels { operation: &'static str },
+    #[error("{found} weight names are given, but `{operation}` has {needed}; write {needed}")]
+    WeightNames { found: usize, operation: &'static str, needed: usize },
     #[error("the layers have stride {found} where {needed} is needed; change `stride` or `edge_stride`")]
     Stride { found: usize, needed: usize },
     #[error("the layers make {found} times C channels where C is needed; change `channels` of the last of them")]
     Channels { found: usize },
-    #[error("pools alone keep whatever channels come in; add a convolution")]
+    #[error("these layers keep whatever channels come in; add a convolution")]
     ChannelsUnknown,
     #[error("branch 0 makes {first} times C channels and this one {found}, so they have no sum; change `channels`")]
     BranchChannels { first: usize, found: usize },

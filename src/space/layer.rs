@@ -1,42 +1,13 @@
 //! What the fields of a layer mean together.
 
-use std::fmt;
-
-use super::model::{Layer, LayerOperation};
-
-impl LayerOperation {
-    /// Number of weight tensors, and so of names in [`Layer::weights`].
-    pub const fn weight_count(self) -> usize {
-        match self {
-            Self::Convolution => 1,
-            Self::DepthwiseSeparable | Self::FactorizedReduce => 2,
-            Self::MaxPool | Self::AveragePool => 0,
-        }
-    }
-
-    /// Whether it keeps the channels of its input, as pools do; every other operation makes `Layer::channels` times C.
-    pub const fn keeps_channels(self) -> bool {
-        matches!(self, Self::MaxPool | Self::AveragePool)
-    }
-}
-
-impl fmt::Display for LayerOperation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Convolution => "convolution",
-            Self::DepthwiseSeparable => "depthwise separable",
-            Self::MaxPool => "max pool",
-            Self::AveragePool => "average pool",
-            Self::FactorizedReduce => "factorized reduce",
-        })
-    }
-}
+use super::model::Layer;
+use crate::ops::LayerWindow;
 
 impl Layer {
     /// The stride on an edge of stride `edge_stride`; outside a candidate that is 1.
     pub const fn stride_on(&self, edge_stride: usize) -> usize {
-        match self.operation {
-            LayerOperation::FactorizedReduce => 2,
+        match self.operation.window {
+            LayerWindow::Fixed { stride } => stride,
             _ if self.edge_stride => edge_stride,
             _ => self.stride,
         }
@@ -56,5 +27,5 @@ pub(super) fn total_stride(layers: &[Layer], edge_stride: usize) -> usize {
 
 /// Output channels of layers one after the other as a multiple of C; none if all of them keep their input's.
 pub(super) fn channel_multiple(layers: &[Layer]) -> Option<usize> {
-    layers.iter().rev().find(|layer| !layer.operation.keeps_channels()).map(|layer| layer.channels)
+    layers.iter().rev().find(|layer| !layer.operation.keeps_channels).map(|layer| layer.channels)
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::candidate_table::CandidateTable;
+use crate::ops::Kind;
 
 /// A search space: macro skeleton, cell graphs, candidates, normalization and official parameter names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,11 +100,12 @@ pub struct Stem {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
-    pub operation: LayerOperation,
+    /// By its name.
+    pub operation: &'static Kind,
     #[serde(default)]
     pub relu: bool,
     /// Width of the square window: odd, padded so that stride 1 keeps the size; or, for a pool, even and equal to the
-    /// stride, without padding.
+    /// stride, without padding. A factorized reduction says nothing of its window: its kernel is 1, its stride 2.
     #[serde(default = "one")]
     pub kernel: usize,
     #[serde(default = "one")]
@@ -122,17 +124,6 @@ pub struct Layer {
     pub weights: Vec<String>,
     /// Name of its batch normalization below the prefix, if it has one.
     pub norm: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LayerOperation {
-    Convolution,
-    DepthwiseSeparable,
-    MaxPool,
-    AveragePool,
-    /// 1x1 stride-2 convolutions on x and on `x[1:, 1:]`, half the channels each, concatenated. Its stride is 2 without saying.
-    FactorizedReduce,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,21 +1,30 @@
 //! The table of cases, `tests/cases.toml`: single stages by their shapes.
 
 use crosstalk::network::{Layout, Segments};
-use crosstalk::ops::{Convolution, DepthwiseSeparable, FactorizedReduce, Operation, Pool, PoolKind, Window};
+use crosstalk::ops::{self, LayerWindow, Operation, Window};
 use crosstalk::tensor::Shape;
 use serde::Deserialize;
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String")]
 pub enum Kind {
-    Convolution,
-    DepthwiseSeparable,
-    FactorizedReduce,
-    MaxPool,
-    AveragePool,
+    /// By the name that space files use.
+    Linear(&'static ops::Kind),
     Node,
     Head,
+}
+
+impl TryFrom<String> for Kind {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.as_str() {
+            "node" => Ok(Self::Node),
+            "head" => Ok(Self::Head),
+            _ => ops::Kind::find(&name).map(Self::Linear).ok_or_else(|| format!("{name:?} is no operation")),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
@@ -110,7 +119,10 @@ pub fn table() -> Vec<Case> {
 impl Case {
     pub fn window(&self) -> Window {
         let Self { kernel, stride, dilation, .. } = *self;
-        let stride = if self.operation == Kind::FactorizedReduce { 2 } else { stride };
+        let stride = match self.operation {
+            Kind::Linear(ops::Kind { window: LayerWindow::Fixed { stride }, .. }) => *stride,
+            _ => stride,
+        };
         Window { padding: self.padding.unwrap_or(dilation * (kernel / 2)), kernel, stride, dilation }
     }
 
@@ -122,33 +134,25 @@ impl Case {
     /// A head's channels are its classes.
     pub fn output(&self) -> Shape {
         match self.operation {
+            Kind::Linear(_) => self.window().output_shape(self.input(), self.outputs),
             Kind::Node => Shape { channels: self.outputs, ..self.input() },
             Kind::Head => Shape::new(1, 1, self.outputs),
-            _ => self.window().output_shape(self.input(), self.outputs),
         }
     }
 
     /// What follows the operation; `None` for nodes and heads.
     pub fn normalization(&self) -> Normalization {
         match self.operation {
+            Kind::Linear(_) => self.normalization,
             Kind::Node | Kind::Head => Normalization::None,
-            _ => self.normalization,
         }
     }
 
     /// The stage's operation, of which nodes and heads have none.
     pub fn linear(&self) -> Option<Operation> {
-        let (window, input, output) = (self.window(), self.input(), self.output());
-        match self.operation {
-            Kind::Convolution => Some(Operation::Convolution(Convolution { window, input, output })),
-            Kind::DepthwiseSeparable => {
-                Some(Operation::DepthwiseSeparable(DepthwiseSeparable { window, input, output }))
-            }
-            Kind::FactorizedReduce => Some(Operation::FactorizedReduce(FactorizedReduce { input, output })),
-            Kind::MaxPool => Some(Operation::Pool(Pool { kind: PoolKind::Max, window, input, output })),
-            Kind::AveragePool => Some(Operation::Pool(Pool { kind: PoolKind::Average, window, input, output })),
-            Kind::Node | Kind::Head => None,
-        }
+        let Kind::Linear(kind) = self.operation else { return None };
+        let place = ops::Place { window: self.window(), input: self.input(), outputs: self.outputs };
+        Some((kind.build)(&place).unwrap_or_else(|problem| panic!("{self}: it {problem}")))
     }
 
     /// How the concatenated input is stored.
@@ -162,28 +166,21 @@ impl Case {
     /// How the output is stored: a pool keeps the padding of its segments.
     pub fn stored_output(&self) -> Segments {
         match self.operation {
-            Kind::MaxPool | Kind::AveragePool => self.stored_input(),
+            Kind::Linear(kind) if kind.keeps_channels => self.stored_input(),
             _ => Segments::features(vec![self.outputs]),
         }
     }
 
     /// The stage's weights by golden name, with their places in a bank.
     pub fn weights(&self) -> Vec<(&'static str, Layout)> {
-        let (inputs, outputs, kernel) = (self.stored_input(), self.outputs, self.kernel);
+        let (inputs, outputs) = (self.stored_input(), self.outputs);
         match self.operation {
-            Kind::Convolution => vec![("weight.0", Layout::Convolution { outputs, inputs, kernel })],
-            Kind::DepthwiseSeparable => {
-                let depthwise = Layout::Depthwise { channels: inputs.clone(), kernel };
-                vec![("weight.0", depthwise), ("weight.1", Layout::Convolution { outputs, inputs, kernel: 1 })]
-            }
-            Kind::FactorizedReduce => {
-                let half = outputs / 2;
-                let columns =
-                    |outputs| Layout::Columns { outputs, channels: self.outputs, inputs: self.stored_input() };
-                vec![("weight.0", columns(0..half)), ("weight.1", columns(half..outputs))]
-            }
             Kind::Head => vec![("weight.0", Layout::Linear { outputs, inputs }), ("bias", Layout::Plain(outputs))],
-            Kind::MaxPool | Kind::AveragePool | Kind::Node => Vec::new(),
+            _ => {
+                let shapes = self.linear().map_or_else(Vec::new, |operation| operation.linear().weights());
+                let layouts = shapes.iter().map(|shape| Layout::of_weight(shape, inputs.clone()));
+                ["weight.0", "weight.1"].into_iter().zip(layouts).collect()
+            }
         }
     }
 }

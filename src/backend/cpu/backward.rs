@@ -11,7 +11,7 @@ use crate::network::ParameterRef;
 use crate::ops::head::cpu::{ClassifierGradients, Outputs};
 use crate::ops::input::{GradientSums, Input, OutputGradient, OutputGradientReader, Segment, SegmentGradient};
 use crate::ops::node::cpu::{Term, TermGradient};
-use crate::ops::{head, node};
+use crate::ops::{Images, head, node};
 use crate::plan::{Graph, Stage, StageId, StageKind, ValueId, chunk_images};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -250,9 +250,8 @@ impl LaneRun<'_> {
         let mut parts: Vec<&mut [f32]> = parts.collect();
         let parts = self.weight_gradients.then_some(&mut parts[..]);
         with_scratch(|scratch| {
-            operation
-                .linear()
-                .cpu_backward(level, &input, images, &weights, prepared, output, gradients, parts, scratch);
+            let images = Images { level, input: &input, count: images, scratch };
+            operation.linear().cpu_backward(images, &weights, prepared, output, gradients, parts);
         });
     }
 

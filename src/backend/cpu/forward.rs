@@ -9,7 +9,7 @@ use crate::network::ParameterRef;
 use crate::ops::head::cpu::Outputs;
 use crate::ops::input::{Input, Moments, Segment};
 use crate::ops::node::cpu::Term;
-use crate::ops::{head, node};
+use crate::ops::{Images, head, node};
 use crate::plan::{GateRef, Graph, Slot, Stage, StageKind, ValueId, chunk_images};
 use crate::tensor::padded_channels;
 use rayon::prelude::*;
@@ -107,9 +107,10 @@ impl LaneRun<'_> {
         let level = self.level;
         match &stage.kind {
             StageKind::Linear { operation, relu, weights } => with_scratch(|scratch| {
-                let input = Input { segments, relu: *relu };
+                let input = &Input { segments, relu: *relu };
                 let weights = self.all_weights(weights);
-                operation.linear().cpu_forward(level, &input, images, &weights, out, moments, scratch);
+                let images = Images { level, input, count: images, scratch };
+                operation.linear().cpu_forward(images, &weights, out, moments);
             }),
             StageKind::Node { gates } => {
                 let terms: Vec<Term> = (segments.iter().zip(gates))

@@ -1,10 +1,9 @@
 //! The cost model of the kernels of a stage: FLOPs, and the bytes that each moves at least.
 
-use super::kernels::{Pass, StageKernels, stored_channels};
+use super::kernels::stored_channels;
 use super::launches::LaunchTask;
 use super::layout::{LaneShape, classes};
-use crate::ops::cuda::Storage;
-use crate::ops::{Operation, PoolKind};
+use crate::ops::cuda::{KernelFlops, StageKernels, Storage, Traffic};
 use crate::plan::{Graph, Stage, StageId, StageKind, ValueId};
 use crate::tensor::padded_channels;
 use std::ops::AddAssign;
@@ -42,51 +41,25 @@ impl KernelCost {
     }
 
     /// Of one task of a lane. `kernels`: of its stage.
-    pub fn of_task(lane: &LaneShape<'_>, kernels: &StageKernels, task: &LaunchTask, storage: Storage) -> Self {
+    pub fn of_task(lane: &LaneShape<'_>, kernels: &StageKernels, task: &LaunchTask<'_>, storage: Storage) -> Self {
         let stage = &lane.plan.graph.stages[task.stage];
-        let traffic = Traffic { lane, kernels, stage, id: task.stage, storage };
-        let (products, others) = flops(lane, stage, task.pass);
+        let numbers = StageTraffic { lane, kernels, stage, id: task.stage, storage };
         let images = lane.images as u64;
+        let KernelFlops { products, others } = task.kernel.flops;
         let (tensor_flops, vector_flops) = match storage {
             Storage::F32 => (0, products + others),
             Storage::Bf16 => (products, others),
         };
         Self {
-            bytes: traffic.bytes(task.pass),
+            bytes: task.kernel.traffic.iter().map(|traffic| numbers.bytes(*traffic)).sum(),
             tensor_flops: tensor_flops * images,
             vector_flops: vector_flops * images,
         }
     }
 }
 
-/// FLOPs of an image: of products, and others.
-fn flops(lane: &LaneShape<'_>, stage: &Stage, pass: Pass) -> (u64, u64) {
-    let read: u64 = stage.inputs.iter().map(|input| lane.plan.graph.elements(*input)).sum();
-    match &stage.kind {
-        StageKind::Linear { operation: Operation::DepthwiseSeparable(operation), .. } => {
-            let (depthwise, pointwise) = (operation.depthwise_flops(), operation.pointwise_flops());
-            match pass {
-                // Filters again, for the gradient of the pointwise weights.
-                Pass::Pointwise => (2 * pointwise, depthwise),
-                Pass::Depthwise => (0, 2 * depthwise),
-                _ => (pointwise, depthwise),
-            }
-        }
-        StageKind::Linear { operation: operation @ Operation::Pool(_), .. } => (0, operation.linear().flops()),
-        StageKind::Linear { operation, .. } => (operation.linear().flops(), 0),
-        StageKind::Node { gates } => {
-            let written = stage.output.map_or(0, |output| lane.plan.graph.elements(output));
-            (0, written * (gates.len() + gates.iter().flatten().count()) as u64)
-        }
-        StageKind::Head { weight, .. } => match pass {
-            Pass::Weights => (0, 2 * lane.plan.row_range(*weight).len() as u64),
-            _ => (0, read),
-        },
-    }
-}
-
 /// What the kernels of a stage read and write.
-struct Traffic<'a> {
+struct StageTraffic<'a> {
     lane: &'a LaneShape<'a>,
     kernels: &'a StageKernels,
     stage: &'a Stage,
@@ -94,24 +67,23 @@ struct Traffic<'a> {
     storage: Storage,
 }
 
-impl Traffic<'_> {
-    fn bytes(&self, pass: Pass) -> u64 {
-        let weights = self.weight(0) + self.weight(1);
-        let is_head = matches!(self.stage.kind, StageKind::Head { .. });
-        match pass {
-            Pass::Forward if is_head => {
-                let passes = 1 + u64::from(self.lane.training);
-                self.inputs() + weights + passes * (self.features() + self.logits())
-            }
-            Pass::Forward => self.inputs() + weights + self.output() + self.moments(),
-            Pass::Inputs if is_head => self.features() + self.values_behind_gradients() + self.gradients(),
-            Pass::Inputs => weights + self.output_gradient() + self.values_behind_gradients() + self.gradients(),
-            Pass::Weights if is_head => self.features() + self.logits() + self.weight_parts(0) + self.weight_parts(1),
-            Pass::Weights => self.inputs() + self.output_gradient() + self.weight_parts(0),
-            Pass::Pointwise => self.inputs() + weights + self.output_gradient() + self.scratch() + self.weight_parts(1),
-            Pass::Depthwise => {
-                self.inputs() + self.weight(0) + self.scratch() + self.gradients() + self.weight_parts(0)
-            }
+impl StageTraffic<'_> {
+    fn bytes(&self, traffic: Traffic) -> u64 {
+        let in_training = |bytes: u64| if self.lane.training { bytes } else { 0 };
+        match traffic {
+            Traffic::Inputs => self.inputs(),
+            Traffic::InputsBehindGradients => self.inputs_behind_gradients(),
+            Traffic::InputGradients => self.input_gradients(),
+            Traffic::Output => self.output() + self.moments(),
+            Traffic::OutputGradient => self.output_gradient(),
+            Traffic::Weights => self.weight(0) + self.weight(1),
+            Traffic::Weight(index) => self.weight(index),
+            Traffic::WeightParts(index) => self.weight_parts(index),
+            Traffic::Scratch => self.scratch(),
+            Traffic::Features => self.features(),
+            Traffic::FeatureGradients => in_training(self.features()),
+            Traffic::Logits => self.logits(),
+            Traffic::LogitGradients => in_training(self.logits()),
         }
     }
 
@@ -141,7 +113,6 @@ impl Traffic<'_> {
         self.stage.output.map_or(0, |output| self.value(output))
     }
 
-    /// The gradient of the output, and the output where the gradient is that of its normalized value.
     fn output_gradient(&self) -> u64 {
         let normalized = self.stage.output.is_some_and(|output| self.graph().values[output].norm.is_some());
         self.output() * (1 + u64::from(normalized))
@@ -155,7 +126,7 @@ impl Traffic<'_> {
 
     fn moments(&self) -> u64 {
         let measured = |value: &ValueId| self.graph().values[*value].norm.is_some() && !self.lane.is_given(*value);
-        self.stage.output.filter(measured).map_or(0, |value| self.parts(value, self.kernels.forward.parts))
+        self.stage.output.filter(measured).map_or(0, |value| self.parts(value, self.kernels.forward.launch.parts))
     }
 
     /// Whether a stage leaves the sums of the gradient of input number `term`.
@@ -164,8 +135,7 @@ impl Traffic<'_> {
         is_normalized && self.lane.plan.levels().schedule.finishes(self.id, self.stage, term)
     }
 
-    /// The gradients of the inputs, and what they are added to.
-    fn gradients(&self) -> u64 {
+    fn input_gradients(&self) -> u64 {
         let schedule = &self.lane.plan.levels().schedule;
         let of_term = |(term, input): (usize, &ValueId)| {
             let added = u64::from(schedule.accumulates(self.id, self.stage, term));
@@ -176,19 +146,14 @@ impl Traffic<'_> {
         terms.filter(|(_, input)| **input != Graph::IMAGE).map(of_term).sum()
     }
 
-    /// The inputs on whose values their gradients depend: through a ReLU, a maximum, the gradient of a gate, or the sums of a normalization.
-    fn values_behind_gradients(&self) -> u64 {
-        let all = match &self.stage.kind {
-            StageKind::Linear { operation: Operation::Pool(pool), relu, .. } => *relu || pool.kind == PoolKind::Max,
-            StageKind::Linear { relu, .. } | StageKind::Head { relu, .. } => *relu,
-            StageKind::Node { .. } => false,
+    fn inputs_behind_gradients(&self) -> u64 {
+        let (relu, gates) = match &self.stage.kind {
+            StageKind::Linear { relu, .. } | StageKind::Head { relu, .. } => (*relu, None),
+            StageKind::Node { gates } => (false, Some(gates)),
         };
-        let gated = |term: usize| match &self.stage.kind {
-            StageKind::Node { gates } => self.lane.gated && gates[term].is_some(),
-            _ => false,
-        };
+        let gated = |term: usize| self.lane.gated && gates.is_some_and(|gates| gates[term].is_some());
         let terms = self.stage.inputs.iter().enumerate();
-        let read = terms.filter(|(term, _)| all || gated(*term) || self.leaves_sums(*term));
+        let read = terms.filter(|(term, _)| relu || gated(*term) || self.leaves_sums(*term));
         read.map(|(_, input)| self.value(*input)).sum()
     }
 

@@ -1,9 +1,8 @@
 //! Which tasks share a launch: those of all lanes by level, and by kernel within a level.
 
-use super::kernels::{Pass, StageKernels};
 use super::layout::LaneShape;
 use crate::device::Launch;
-use crate::ops::cuda::StageLaunch;
+use crate::ops::cuda::{StageKernel, StageKernels, StageLaunch};
 use crate::plan::StageId;
 
 /// Which launch a task belongs to, in the order of the launches.
@@ -29,28 +28,24 @@ impl LaunchKey {
 }
 
 /// One stage's part in a launch.
-pub struct LaunchTask {
+pub struct LaunchTask<'a> {
     pub key: LaunchKey,
     pub stage: StageId,
-    pub pass: Pass,
+    pub kernel: &'a StageKernel,
 }
 
 /// The tasks of a lane: forward, and backward where it trains. `kernels`: of each stage.
-pub fn launch_tasks(lane: &LaneShape<'_>, kernels: &[StageKernels]) -> Vec<LaunchTask> {
-    let order = &lane.plan.levels().order;
-    let forward = (kernels.iter().zip(&order.forward).enumerate()).map(|(stage, (kernels, &level))| LaunchTask {
-        key: LaunchKey { level, phase: 0, launch: kernels.forward },
+pub fn launch_tasks<'a>(lane: &LaneShape<'_>, kernels: &'a [StageKernels]) -> Vec<LaunchTask<'a>> {
+    let task = |stage: StageId, level: usize, kernel: &'a StageKernel| LaunchTask {
+        key: LaunchKey { level, phase: kernel.phase, launch: kernel.launch },
         stage,
-        pass: Pass::Forward,
-    });
+        kernel,
+    };
+    let levels = lane.plan.levels().order.forward.iter().enumerate();
+    let forward = levels.map(|(stage, level)| task(stage, *level, &kernels[stage].forward));
     let backward = with_backward(lane).flat_map(|(stage, level)| {
-        let wanted =
-            kernels[stage].backward.iter().filter(|kernel| lane.weight_gradients || kernel.pass != Pass::Weights);
-        wanted.map(move |kernel| LaunchTask {
-            key: LaunchKey { level, phase: kernel.phase, launch: kernel.launch },
-            stage,
-            pass: kernel.pass,
-        })
+        let wanted = kernels[stage].backward.iter().filter(|kernel| lane.weight_gradients || !kernel.only_weights);
+        wanted.map(move |kernel| task(stage, level, kernel))
     });
     forward.chain(backward).collect()
 }

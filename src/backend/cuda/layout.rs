@@ -1,10 +1,10 @@
 //! Where everything of one lane lies in device memory.
 
-use super::kernels::{StageKernels, stored_channels};
+use super::kernels::{stage_kernels, stored_channels};
 use super::places::Places;
 use crate::backend::{BatchStatistics, LanePlan};
 use crate::network::ParameterRef;
-use crate::ops::cuda::{Source, Stage as DeviceStage, Storage};
+use crate::ops::cuda::{Source, Stage as DeviceStage, StageKernels, Storage};
 use crate::plan::{GateRef, Graph, Stage, StageKind, ValueId};
 use crate::tensor::padded_channels;
 
@@ -125,7 +125,7 @@ impl LaneLayout {
         let elements = schedule.elements_per_image * images;
         let arena = sizes.arena.take::<u8>(elements * storage.bytes() as usize);
         let kernels: Vec<StageKernels> =
-            graph.stages.iter().map(|stage| StageKernels::of(plan, stage, images, storage)).collect();
+            graph.stages.iter().map(|stage| stage_kernels(plan, stage, images, storage)).collect();
 
         let mut producer = vec![None; graph.values.len()];
         for (id, stage) in graph.stages.iter().enumerate() {
@@ -135,7 +135,7 @@ impl LaneLayout {
             .map(|(id, value)| {
                 value.norm?;
                 let channels = padded_channels(value.shape.channels);
-                let parts = producer[id].map_or(0, |stage: usize| kernels[stage].forward.parts);
+                let parts = producer[id].map_or(0, |stage: usize| kernels[stage].forward.launch.parts);
                 let writer = if lane.training { schedule.last_writer[id] } else { None };
                 let sums = writer.map_or(0, |stage| kernels[stage].gradient_parts);
                 let rows = if lane.is_given(id) { &mut sizes.constants } else { &mut sizes.work };

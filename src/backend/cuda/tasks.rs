@@ -11,7 +11,6 @@ use crate::ops::cuda::reduction::{GateParts, Term};
 use crate::ops::cuda::{Source, SourceFlags, Stage as DeviceStage, Storage};
 use crate::ops::head::cuda::Head;
 use crate::ops::sgd::cuda::Losses;
-use crate::ops::{Operation, pool};
 use crate::plan::{Graph, Slot, StageId, StageKind, ValueId};
 use crate::tensor::{IMAGE_CHANNEL_MULTIPLE, padded_channels};
 use bytemuck::Zeroable;
@@ -155,9 +154,7 @@ impl Tasks<'_> {
         match &stage.kind {
             StageKind::Linear { operation, relu, .. } => {
                 task.relu = (*relu).into();
-                if let Operation::Pool(operation) = operation {
-                    task.kind = pool::cuda::kind(operation.kind);
-                }
+                task.kind = operation.linear().stage_kind();
             }
             StageKind::Head { relu, .. } => task.relu = (*relu).into(),
             StageKind::Node { .. } => {}

@@ -1,11 +1,10 @@
 //! How many lanes run together: enough to fill the multiprocessors, as many as the L2 cache holds, never more than fit the memory. No result
 //! depends on it.
 
-use super::kernels::StageKernels;
 use super::layout::LaneShape;
 use crate::device::Properties;
 use crate::device::facts::DeviceFacts;
-use crate::ops::cuda::Storage;
+use crate::ops::cuda::{StageKernels, Storage};
 use std::ops::Add;
 
 /// Blocks of a launch for each multiprocessor, which holds two to eight at a time: so many rounds that the start of the launch and its last
@@ -57,7 +56,7 @@ impl Load {
     pub fn of_lane(lane: &LaneShape<'_>, kernels: &[StageKernels], storage: Storage, bytes: usize) -> Self {
         let mut blocks: Vec<u64> = kernels
             .iter()
-            .map(|kernels| u64::from(kernels.forward.parts) * u64::from(kernels.forward.columns))
+            .map(|kernels| u64::from(kernels.forward.launch.parts) * u64::from(kernels.forward.launch.columns))
             .collect();
         blocks.sort_unstable();
         let numbers = lane.plan.levels().schedule.elements_per_image * lane.images;

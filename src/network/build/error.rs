@@ -1,17 +1,12 @@
 //! What does not fit together.
 
+use crate::ops::Unfit;
 use crate::tensor::Shape;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    #[error(
-        "{space}: a factorized reduction in {place} has no two halves of one size for {shape}; use images whose height and width can be halved at every reduction"
-    )]
-    OddSize { space: String, place: String, shape: Shape },
-    #[error(
-        "{space}: a factorized reduction in {place} cannot make {channels} channels in two halves; choose even channels"
-    )]
-    OddChannels { space: String, place: String, channels: usize },
+    #[error("{space}: a {operation} in {place} {problem}")]
+    Unfit { space: String, operation: &'static str, place: String, problem: Unfit },
     #[error("{space}: {place} sums feature maps of different shapes ({first} and {other}); mend the space's file")]
     Shapes { space: String, place: String, first: String, other: String },
     #[error("{space}: {place} reduces its input to nothing ({shape}); use larger images or fewer reductions")]

@@ -3,9 +3,8 @@
 use super::{Builder, Feature, NetworkError, Site};
 use crate::network::Parameter;
 use crate::network::{Layer, Layout, Norm, NormId, ParameterId, Role, Segments};
-use crate::ops::{Convolution, DepthwiseSeparable, FactorizedReduce, Operation, Pool, PoolKind, Window};
-use crate::space::{self, LayerOperation, Normalization, expand};
-use crate::tensor::Shape;
+use crate::ops::{self, Window};
+use crate::space::{self, Normalization, expand};
 
 impl Builder<'_> {
     pub(super) fn parameter(&mut self, name: String, role: Role, layout: Layout, site: &Site) -> ParameterId {
@@ -69,55 +68,33 @@ impl Builder<'_> {
             let (space, place) = (self.space.name.clone(), site.label.to_owned());
             return Err(NetworkError::TooSmall { space, place, shape: input });
         }
-        let outputs = spec.channels * site.channels;
-        let weight_names: Vec<String> = spec.weights.iter().map(|name| self.name(site, name)).collect();
-        let weight_name = |index: usize| format!("{}.weight", weight_names[index]);
-        let inputs = feature.segments.clone();
-        let mut weights = Vec::new();
-        let mut bias = None;
-        let operation = match spec.operation {
-            LayerOperation::Convolution => {
-                let layout = Layout::Convolution { outputs, inputs, kernel: spec.kernel };
-                let fan_in = input.channels * window.taps();
-                weights.push(self.parameter(weight_name(0), Role::Weight { fan_in }, layout, site));
-                if self.space.convolution_bias && site.choice.is_some() && spec.norm.is_some() {
-                    let layout = Layout::Channels(Segments::features(vec![outputs]));
-                    let name = format!("{}.bias", weight_names[0]);
-                    bias = Some(self.parameter(name, Role::Bias { fan_in }, layout, site));
-                }
-                Operation::Convolution(Convolution { window, input, output: window.output_shape(input, outputs) })
-            }
-            LayerOperation::DepthwiseSeparable => {
-                let depthwise = Layout::Depthwise { channels: inputs.clone(), kernel: spec.kernel };
-                let pointwise = Layout::Convolution { outputs, inputs, kernel: 1 };
-                let role = Role::Weight { fan_in: window.taps() };
-                weights.push(self.parameter(weight_name(0), role, depthwise, site));
-                let role = Role::Weight { fan_in: input.channels };
-                weights.push(self.parameter(weight_name(1), role, pointwise, site));
-                let output = window.output_shape(input, outputs);
-                Operation::DepthwiseSeparable(DepthwiseSeparable { window, input, output })
-            }
-            LayerOperation::MaxPool | LayerOperation::AveragePool => {
-                let max = matches!(spec.operation, LayerOperation::MaxPool);
-                let kind = if max { PoolKind::Max } else { PoolKind::Average };
-                Operation::Pool(Pool { kind, window, input, output: window.output_shape(input, input.channels) })
-            }
-            LayerOperation::FactorizedReduce => {
-                let output = self.halved(site, input, outputs)?;
-                let half = outputs / 2;
-                for (index, outputs) in [0..half, half..outputs].into_iter().enumerate() {
-                    let layout = Layout::Columns { outputs, channels: output.channels, inputs: inputs.clone() };
-                    let role = Role::Weight { fan_in: input.channels };
-                    weights.push(self.parameter(weight_name(index), role, layout, site));
-                }
-                Operation::FactorizedReduce(FactorizedReduce { input, output })
-            }
-        };
+        let kind = spec.operation;
+        let outputs = if kind.keeps_channels { input.channels } else { spec.channels * site.channels };
+        let operation = (kind.build)(&ops::Place { window, input, outputs }).map_err(|problem| {
+            let (space, place) = (self.space.name.clone(), site.label.to_owned());
+            NetworkError::Unfit { space, operation: kind.title, place, problem }
+        })?;
+        let names: Vec<String> = spec.weights.iter().map(|name| self.name(site, name)).collect();
+        let layouts: Vec<Layout> = (operation.linear().weights().iter())
+            .map(|shape| Layout::of_weight(shape, feature.segments.clone()))
+            .collect();
+        let fan_in = layouts.last().map_or(0, Layout::fan_in);
+        let weights = (names.iter().zip(layouts))
+            .map(|(name, layout)| {
+                let role = Role::Weight { fan_in: layout.fan_in() };
+                self.parameter(format!("{name}.weight"), role, layout, site)
+            })
+            .collect();
+        let has_bias = kind.takes_bias && self.space.convolution_bias && site.choice.is_some() && spec.norm.is_some();
+        let bias = names.last().filter(|_| has_bias).map(|name| {
+            let layout = Layout::Channels(Segments::features(vec![outputs]));
+            self.parameter(format!("{name}.bias"), Role::Bias { fan_in }, layout, site)
+        });
         let output = operation.output();
         let next = Feature {
             height: output.height,
             width: output.width,
-            segments: match spec.operation.keeps_channels() {
+            segments: match kind.keeps_channels {
                 true => feature.segments.clone(),
                 false => Segments::features(vec![output.channels]),
             },
@@ -126,23 +103,11 @@ impl Builder<'_> {
             let name = self.name(site, name);
             self.norm(name, &next.segments, site.normalization, bias, site)
         });
-        let name = match (weight_names.last(), norm) {
+        let name = match (names.last(), norm) {
             (Some(name), _) => name.clone(),
             (None, Some(norm)) => self.norms[norm].name.clone(),
             (None, None) => expand(&site.prefix, &site.names),
         };
         Ok((Layer { name, relu: spec.relu, operation, weights, norm }, next))
-    }
-
-    /// What a factorized reduction makes of `input`.
-    fn halved(&self, site: &Site, input: Shape, channels: usize) -> Result<Shape, NetworkError> {
-        let (space, place) = (self.space.name.clone(), site.label.to_owned());
-        if !input.height.is_multiple_of(2) || !input.width.is_multiple_of(2) {
-            return Err(NetworkError::OddSize { space, place, shape: input });
-        }
-        if !channels.is_multiple_of(2) {
-            return Err(NetworkError::OddChannels { space, place, channels });
-        }
-        Ok(Shape::new(input.height / 2, input.width / 2, channels))
     }
 }

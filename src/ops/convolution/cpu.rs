@@ -2,10 +2,9 @@
 //!
 //! Weights and their gradients: `[ky][kx][ci][co]`, stored channels, padding zero.
 
-use crate::ops::Convolution;
 use crate::ops::dense::{DenseConvolution, WindowTap, Winograd};
-use crate::ops::input::{Input, Moments, OutputGradient, SegmentGradient};
-use crate::simd::{Level, Scratch};
+use crate::ops::input::{Moments, OutputGradient, SegmentGradient};
+use crate::ops::{Convolution, Images};
 
 impl Convolution {
     fn dense(&self) -> DenseConvolution {
@@ -23,27 +22,23 @@ pub fn scratch_len(operation: &Convolution, inputs: usize) -> usize {
     Winograd::of(operation, inputs).map_or(0, |winograd| winograd.scratch_len())
 }
 
-/// Convolves `images` images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
+/// Convolves some images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the kernel larger than 7.
-#[allow(clippy::too_many_arguments)]
 pub fn forward(
-    level: Level,
     operation: &Convolution,
-    input: &Input,
-    images: usize,
+    images: Images,
     weights: &[f32],
     output: &mut [f32],
     moments: Option<&mut Moments>,
-    scratch: &mut Scratch,
 ) {
-    if let Some(winograd) = Winograd::of(operation, input.channels()) {
-        return winograd.forward(level, input, images, weights, output, moments, scratch);
+    if let Some(winograd) = Winograd::of(operation, images.input.channels()) {
+        return winograd.forward(images, weights, output, moments);
     }
     let dense = operation.dense();
     let weights = weights.chunks_exact(weights.len() / dense.taps.len());
-    dense.forward(level, input, images, weights, output, moments, scratch);
+    dense.forward(images, weights, output, moments);
 }
 
 /// Flipped and transposed weights `[ky'][kx'][co][ci]`, as `backward` wants them; once per stage and step. As many numbers as `weights`.
@@ -55,32 +50,26 @@ pub fn prepare_backward(operation: &Convolution, weights: &[f32], prepared: &mut
     dense.prepare_backward(weights.chunks_exact(weights.len() / dense.taps.len()), prepared);
 }
 
-/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradient`, overwritten
+/// Gradients of some images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradient`, overwritten
 /// (none where it is not wanted).
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
-    level: Level,
     operation: &Convolution,
-    input: &Input,
-    images: usize,
+    images: Images,
     prepared: &[f32],
     output_gradient: OutputGradient,
     segment_gradients: Option<&mut [SegmentGradient]>,
     weight_gradient: Option<&mut [f32]>,
-    scratch: &mut Scratch,
 ) {
-    if let Some(winograd) = Winograd::of(operation, input.channels()) {
-        let gradients = segment_gradients;
-        return winograd.backward(level, input, images, prepared, output_gradient, gradients, weight_gradient, scratch);
+    if let Some(winograd) = Winograd::of(operation, images.input.channels()) {
+        return winograd.backward(images, prepared, output_gradient, segment_gradients, weight_gradient);
     }
     let dense = operation.dense();
     let mut of_taps: Option<Vec<&mut [f32]>> = weight_gradient.map(|gradient| {
         let len = gradient.len() / dense.taps.len();
         gradient.chunks_exact_mut(len).collect()
     });
-    let gradients = of_taps.as_deref_mut();
-    dense.backward(level, input, images, prepared, output_gradient, segment_gradients, gradients, scratch);
+    dense.backward(images, prepared, output_gradient, segment_gradients, of_taps.as_deref_mut());
 }

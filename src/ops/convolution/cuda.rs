@@ -1,8 +1,10 @@
-//! Launches of dense convolutions and of the factorized reduction: kernels/convolution.cu.
+//! The kernels of dense convolutions and of the factorized reduction: kernels/convolution.cu.
 
+use super::Convolution;
+use crate::ops::Linear;
 use crate::ops::cuda::{
-    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, TILE_PIXELS, WEIGHT_TILES, right_bytes,
-    slice_bytes, sums_bytes,
+    CHANNELS, Columns, CudaLinear, DeviceWindow, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels,
+    StageLaunch, Storage, TILE_PIXELS, Traffic, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes,
 };
 
 /// Taps whose weights are in shared memory together.
@@ -11,7 +13,35 @@ const TAPS: u32 = 9;
 /// `WindowPlaces`, to a multiple of 16.
 const WINDOW_PLACES_BYTES: u32 = ((TILE_PIXELS + TAPS) * 4).next_multiple_of(16);
 
-pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+impl CudaLinear for Convolution {
+    fn device_window(&self) -> DeviceWindow {
+        DeviceWindow::of(&self.window)
+    }
+
+    fn kernels(&self, geometry: &Geometry, from_image: bool, storage: Storage) -> StageKernels {
+        kernels(geometry, self.flops(), from_image, storage)
+    }
+}
+
+/// Each computes as many FLOPs as the forward pass.
+pub(in crate::ops) fn kernels(geometry: &Geometry, flops: u64, from_image: bool, storage: Storage) -> StageKernels {
+    use Traffic::{InputGradients, Inputs, InputsBehindGradients, Output, OutputGradient, WeightParts, Weights};
+    let flops = KernelFlops::of_products(flops);
+    let kernel = |launch, traffic| StageKernel::new(launch, flops, traffic);
+    let of_weights = kernel(weight_gradient(geometry, storage), &[Inputs, OutputGradient, WeightParts(0)]);
+    let weight_parts = [of_weights.launch.parts; 2];
+    let mut backward = vec![StageKernel { only_weights: true, ..of_weights }];
+    let mut gradient_parts = 0;
+    if !from_image {
+        let launch = input_gradient(geometry, storage);
+        gradient_parts = launch.parts;
+        backward.push(kernel(launch, &[Weights, OutputGradient, InputsBehindGradients, InputGradients]));
+    }
+    let forward = kernel(forward(geometry, storage), &[Inputs, Weights, Output]);
+    StageKernels { geometry: *geometry, forward, backward, gradient_parts, weight_parts }
+}
+
+fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let slice = slice_bytes(storage, geometry.pixels_under_windows());
     StageLaunch {
@@ -28,7 +58,7 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     }
 }
 
-pub fn input_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn input_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.in_channels);
     let slice = slice_bytes(storage, geometry.pixels_above());
     StageLaunch {
@@ -56,7 +86,7 @@ pub fn input_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
 }
 
 /// Its parts are chunks of `WEIGHT_TILES` tiles.
-pub fn weight_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn weight_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let groups = geometry.out_channels.div_ceil(columns.count()) * geometry.in_channels.div_ceil(CHANNELS);
     StageLaunch {

@@ -4,10 +4,27 @@ pub mod cpu;
 pub mod cuda;
 pub mod reference;
 
-use super::input::{Input, Moments, OutputGradient, SegmentGradient};
-use super::{Convolution, Linear};
-use crate::simd::{Level, Scratch};
+use super::input::{Moments, OutputGradient, SegmentGradient};
+use super::{Images, Kind, LayerWindow, Linear, WeightShape, Window};
 use crate::tensor::Shape;
+
+/// A dense convolution, `kernel x kernel`, any input channels to any output channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Convolution {
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+pub const KINDS: &[Kind] = &[Kind {
+    name: "convolution",
+    title: "convolution",
+    weights: 1,
+    window: LayerWindow::Odd,
+    keeps_channels: false,
+    takes_bias: true,
+    build: |place| Ok(Convolution { window: place.window, input: place.input, output: place.output() }.into()),
+}];
 
 impl Linear for Convolution {
     fn input(&self) -> Shape {
@@ -22,8 +39,8 @@ impl Linear for Convolution {
         2 * (self.output.pixels() * self.window.taps() * self.input.channels * self.output.channels) as u64
     }
 
-    fn weight_count(&self) -> usize {
-        1
+    fn weights(&self) -> Vec<WeightShape> {
+        vec![WeightShape::Dense { outputs: self.output.channels, kernel: self.window.kernel }]
     }
 
     fn reference_forward(&self, x: &[f64], weights: &[&[f64]]) -> Vec<f64> {
@@ -35,17 +52,8 @@ impl Linear for Convolution {
         (dx, vec![dw])
     }
 
-    fn cpu_forward(
-        &self,
-        level: Level,
-        input: &Input,
-        images: usize,
-        weights: &[&[f32]],
-        output: &mut [f32],
-        moments: Option<&mut Moments>,
-        scratch: &mut Scratch,
-    ) {
-        cpu::forward(level, self, input, images, weights[0], output, moments, scratch);
+    fn cpu_forward(&self, images: Images, weights: &[&[f32]], output: &mut [f32], moments: Option<&mut Moments>) {
+        cpu::forward(self, images, weights[0], output, moments);
     }
 
     fn cpu_prepare_backward(&self, weights: &[&[f32]], prepared: &mut [f32]) {
@@ -54,18 +62,15 @@ impl Linear for Convolution {
 
     fn cpu_backward(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         _weights: &[&[f32]],
         prepared: &[f32],
         output_gradient: OutputGradient,
         segment_gradients: Option<&mut [SegmentGradient]>,
         weight_gradients: Option<&mut [&mut [f32]]>,
-        scratch: &mut Scratch,
     ) {
         let gradient = weight_gradients.map(|gradients| &mut *gradients[0]);
-        cpu::backward(level, self, input, images, prepared, output_gradient, segment_gradients, gradient, scratch);
+        cpu::backward(self, images, prepared, output_gradient, segment_gradients, gradient);
     }
 
     fn cpu_scratch_len(&self, inputs: usize) -> usize {

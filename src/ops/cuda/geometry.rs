@@ -2,7 +2,7 @@
 
 use super::DeviceWindow;
 use crate::ops::{Operation, Window};
-use crate::tensor::{Shape, padded_channels};
+use crate::tensor::Shape;
 use bytemuck::{Pod, Zeroable};
 
 /// Pixels of a tile at most.
@@ -56,26 +56,13 @@ pub struct Geometry {
 impl Geometry {
     /// Of an operation that reads `in_channels` stored channels.
     pub fn of_operation(operation: &Operation, images: usize, in_channels: usize) -> Self {
-        let window = match operation {
-            Operation::Convolution(op) => device_window(&op.window),
-            Operation::DepthwiseSeparable(op) => device_window(&op.window),
-            Operation::Pool(op) => device_window(&op.window),
-            Operation::FactorizedReduce(op) => {
-                let diagonal = op.output.channels as u32 / 2;
-                DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal }
-            }
-        };
-        let out_channels = match operation {
-            // A pool keeps the padding of its segments.
-            Operation::Pool(_) => in_channels,
-            _ => padded_channels(operation.output().channels),
-        };
+        let linear = operation.linear();
         let mut geometry = Self {
-            from: Tiling::new(images, operation.input()),
-            to: Tiling::new(images, operation.output()),
-            window,
+            from: Tiling::new(images, linear.input()),
+            to: Tiling::new(images, linear.output()),
+            window: linear.device_window(),
             in_channels: in_channels as u32,
-            out_channels: out_channels as u32,
+            out_channels: linear.stored_outputs(in_channels) as u32,
         };
         let fitting = |together: u32, halo: u32| together.min((HALO_PIXELS * together / halo).max(1));
         geometry.from.together = fitting(geometry.from.together, geometry.pixels_above());
@@ -86,8 +73,18 @@ impl Geometry {
     /// Of a stage that works pixel by pixel.
     pub fn of_pixels(shape: Shape, images: usize, channels: usize) -> Self {
         let tiling = Tiling::new(images, shape);
-        let window = device_window(&Window::same(1, 1, 1));
+        let window = DeviceWindow::of(&Window::same(1, 1, 1));
         Self { from: tiling, to: tiling, window, in_channels: channels as u32, out_channels: channels as u32 }
+    }
+
+    /// Stored numbers of an image of the input.
+    pub(in crate::ops) const fn input_numbers(&self) -> u64 {
+        self.from.height as u64 * self.from.width as u64 * self.in_channels as u64
+    }
+
+    /// And of the output.
+    pub(in crate::ops) const fn output_numbers(&self) -> u64 {
+        self.to.height as u64 * self.to.width as u64 * self.out_channels as u64
     }
 
     /// Pixels of the input under the windows of a tile (`under_windows` of kernels/tile.cuh).
@@ -124,12 +121,6 @@ impl Geometry {
         let more = if window.stride == 1 { 1 } else { 2 };
         (inputs - 1 + span) / window.stride + more
     }
-}
-
-fn device_window(window: &Window) -> DeviceWindow {
-    let [kernel, stride, dilation, padding, taps] =
-        [window.kernel, window.stride, window.dilation, window.padding, window.taps()].map(|extent| extent as u32);
-    DeviceWindow { kernel, stride, dilation, padding, taps, diagonal: 0 }
 }
 
 #[cfg(test)]

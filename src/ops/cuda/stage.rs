@@ -2,6 +2,7 @@
 
 use super::Tiling;
 use crate::device::Pointer;
+use crate::ops::Window;
 use bytemuck::{Pod, Zeroable};
 
 /// A value that a stage reads, and where its gradient goes. Null pointers mean absent.
@@ -52,6 +53,14 @@ pub struct DeviceWindow {
     pub taps: u32,
     /// Not 0 in a factorized reduction, whose tap t reads pixel (t, t) with `weights[t]`: the output channels of the first tap.
     pub diagonal: u32,
+}
+
+impl DeviceWindow {
+    pub fn of(window: &Window) -> Self {
+        let [kernel, stride, dilation, padding, taps] =
+            [window.kernel, window.stride, window.dilation, window.padding, window.taps()].map(|extent| extent as u32);
+        Self { kernel, stride, dilation, padding, taps, diagonal: 0 }
+    }
 }
 
 /// One task of a launch.

@@ -7,12 +7,11 @@
 //! Weights and their gradients: one `[ci][co]` a tap, stored channels, zero in padding and in the output channels that the tap does not have.
 
 use super::{Dense, DenseWeights, Tap};
-use crate::ops::Window;
 use crate::ops::input::{
-    Epilogue, Input, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
-    strip_rows, strips,
+    Epilogue, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill, strip_rows,
+    strips,
 };
-use crate::simd::{Level, Scratch};
+use crate::ops::{Images, Window};
 use crate::tensor::{CHANNEL_MULTIPLE, Shape, padded_channels};
 use std::ops::Range;
 
@@ -49,21 +48,18 @@ struct Phase<'a> {
 }
 
 impl DenseConvolution {
-    /// Convolves `images` images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
+    /// Convolves some images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
     ///
     /// # Panics
     /// If a slice is shorter than its shape says, or the kernel larger than 7.
-    #[allow(clippy::too_many_arguments)]
     pub fn forward<'a>(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         weights: impl Iterator<Item = &'a [f32]>,
         output: &mut [f32],
         mut moments: Option<&mut Moments>,
-        scratch: &mut Scratch,
     ) {
+        let Images { level, input, count, scratch } = images;
         let Self { window, input: from, output: to, .. } = *self;
         let channels = padded_channels(to.channels);
         let padded = Padded::new((from.height, from.width), input.channels(), window.padding);
@@ -77,7 +73,7 @@ impl DenseConvolution {
         let taps: Vec<Tap> = taps.collect();
         let [copy] = scratch.split([padded.len(window.stride)]);
         padded.fill_border(copy, 0.0);
-        for image in 0..images {
+        for image in 0..count {
             fill(level, input, image, 0..from.height, (from.height, from.width), copy, &padded);
             for strip in strips(to.height, to.width) {
                 let row = to.width * channels;
@@ -149,23 +145,20 @@ impl DenseConvolution {
         phases.map(|(row, column)| Phase { row, column, taps: taps_of(row, column) }).collect()
     }
 
-    /// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and the `weight_gradients` of this chunk, tap after
+    /// Gradients of some images: into `segment_gradients`, one per segment (none for a network's input), and the `weight_gradients` of this chunk, tap after
     /// tap, overwritten (none where they are not wanted).
     ///
     /// # Panics
     /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
-    #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         prepared: &[f32],
         output_gradient: OutputGradient,
         mut segment_gradients: Option<&mut [SegmentGradient]>,
         mut weight_gradients: Option<&mut [&mut [f32]]>,
-        scratch: &mut Scratch,
     ) {
+        let Images { level, input, count, scratch } = images;
         let Self { window, input: from, output: to, .. } = *self;
         assert!(window.padding <= window.dilation * (window.kernel - 1), "padding beyond the kernel's reach");
         let channels = padded_channels(to.channels);
@@ -188,7 +181,7 @@ impl DenseConvolution {
         if let Some(gradients) = segment_gradients.as_deref_mut() {
             clear_sums(gradients);
         }
-        for image in 0..images {
+        for image in 0..count {
             let pixels = image * to.pixels();
             let interior = &mut dy[bordered.interior()..];
             reader.read(level, pixels, (to.height, to.width), interior, bordered.row(), channels);

@@ -6,15 +6,13 @@
 //!
 //! Weights and their gradients: depthwise `[ky][kx][ci]`, pointwise `[ci][co]`, stored channels, padding zero.
 
-use super::Filter;
-use super::weights::FilterWeights;
-use crate::ops::DepthwiseSeparable;
+use super::{Filter, FilterWeights};
 use crate::ops::dense::{Dense, DenseWeights, Tap};
 use crate::ops::input::{
-    Epilogue, Input, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
-    spread_pixels, strip_rows, strips,
+    Epilogue, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill, spread_pixels,
+    strip_rows, strips,
 };
-use crate::simd::{Level, Scratch};
+use crate::ops::{DepthwiseSeparable, Images};
 use crate::tensor::padded_channels;
 
 /// The forward weights of a depthwise separable convolution.
@@ -33,21 +31,18 @@ pub struct WeightGradients<'a> {
     pub pointwise: &'a mut [f32],
 }
 
-/// Convolves `images` images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
+/// Convolves some images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the kernel larger than 7.
-#[allow(clippy::too_many_arguments)]
 pub fn forward(
-    level: Level,
     operation: &DepthwiseSeparable,
-    input: &Input,
-    images: usize,
+    images: Images,
     weights: Weights,
     output: &mut [f32],
     mut moments: Option<&mut Moments>,
-    scratch: &mut Scratch,
 ) {
+    let Images { level, input, count, scratch } = images;
     let DepthwiseSeparable { window, input: from, output: to } = *operation;
     let channels = padded_channels(to.channels);
     let padded = Padded::new((from.height, from.width), input.channels(), window.padding);
@@ -56,7 +51,7 @@ pub fn forward(
     let [copy, h] = scratch.split([padded.len(window.stride), h_size.len(1)]);
     let pointwise = [Tap::pointwise(weights.pointwise, padded.channels, channels)];
     padded.fill_border(copy, 0.0);
-    for image in 0..images {
+    for image in 0..count {
         fill(level, input, image, 0..from.height, (from.height, from.width), copy, &padded);
         for strip in strips(to.height, to.width) {
             level.run(Filter {
@@ -116,24 +111,21 @@ pub fn prepare_backward(operation: &DepthwiseSeparable, weights: Weights, prepar
     }
 }
 
-/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten
+/// Gradients of some images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten
 /// (none where they are not wanted).
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
-    level: Level,
     operation: &DepthwiseSeparable,
-    input: &Input,
-    images: usize,
-    weights: Weights,
+    images: Images,
+    depthwise: &[f32],
     prepared: &[f32],
     output_gradient: OutputGradient,
     mut segment_gradients: Option<&mut [SegmentGradient]>,
     mut weight_gradients: Option<WeightGradients>,
-    scratch: &mut Scratch,
 ) {
+    let Images { level, input, count, scratch } = images;
     let DepthwiseSeparable { window, input: from, output: to } = *operation;
     assert!(window.padding <= window.dilation * (window.kernel - 1), "padding beyond the kernel's reach");
     let channels = padded_channels(to.channels);
@@ -167,7 +159,7 @@ pub fn backward(
         clear_sums(gradients);
     }
     let (dh_row, dh_step) = (window.stride * spread.row(), window.stride * padded.channels);
-    for image in 0..images {
+    for image in 0..count {
         if weight_gradients.is_some() {
             fill(level, input, image, 0..from.height, size, copy, &padded);
         }
@@ -184,7 +176,7 @@ pub fn backward(
                     channels: padded.channels,
                     input_step: window.stride * padded.channels,
                     input_row: window.stride * padded.row(),
-                    weights: weights.depthwise,
+                    weights: depthwise,
                     output: h,
                     output_step: padded.channels,
                     output_row: output_strip.row(),

@@ -1,8 +1,9 @@
-//! Launches of depthwise-separable convolutions: kernels/separable.cu.
+//! The kernels of depthwise-separable convolutions: kernels/separable.cu.
 
+use super::DepthwiseSeparable;
 use crate::ops::cuda::{
-    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, TILE_PIXELS, WEIGHT_TILES, right_bytes,
-    slice_bytes, sums_bytes,
+    CHANNELS, Columns, CudaLinear, DeviceWindow, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels,
+    StageLaunch, Storage, TILE_PIXELS, Traffic, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes,
 };
 
 /// Warps of a block.
@@ -11,7 +12,41 @@ const WARPS: u32 = StageLaunch::THREADS / 32;
 /// Pixels of a thread (kernels/filter.cuh).
 const RUN: u32 = 4;
 
-pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+impl CudaLinear for DepthwiseSeparable {
+    fn device_window(&self) -> DeviceWindow {
+        DeviceWindow::of(&self.window)
+    }
+
+    fn device_scratch_len(&self, stored_inputs: usize) -> usize {
+        self.output.pixels() * stored_inputs
+    }
+
+    fn kernels(&self, geometry: &Geometry, _from_image: bool, storage: Storage) -> StageKernels {
+        use Traffic::{InputGradients, Inputs, Output, OutputGradient, Scratch, Weight, WeightParts, Weights};
+        let (products, others) = (self.pointwise_flops(), self.depthwise_flops());
+        // It filters again, for the gradient of the pointwise weights.
+        let pointwise = StageKernel::new(
+            pointwise_gradient(geometry, storage),
+            KernelFlops { products: 2 * products, others },
+            &[Inputs, Weights, OutputGradient, Scratch, WeightParts(1)],
+        );
+        let depthwise = StageKernel::new(
+            depthwise_gradient(geometry, storage),
+            KernelFlops::of_others(2 * others),
+            &[Inputs, Weight(0), Scratch, InputGradients, WeightParts(0)],
+        );
+        let flops = KernelFlops { products, others };
+        StageKernels {
+            geometry: *geometry,
+            forward: StageKernel::new(forward(geometry, storage), flops, &[Inputs, Weights, Output]),
+            gradient_parts: depthwise.launch.parts,
+            weight_parts: [depthwise.launch.parts, pointwise.launch.parts],
+            backward: vec![pointwise, StageKernel { phase: 1, ..depthwise }],
+        }
+    }
+}
+
+fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let filtered = slice_bytes(storage, TILE_PIXELS) + right_bytes(storage, columns, CHANNELS);
     let slice = slice_bytes(storage, geometry.pixels_under_windows());
@@ -32,7 +67,7 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
 /// The gradient of the pointwise weights, and that of the filtered maps into the scratch of the stage: as many numbers of the storage as
 /// pixels of the output times channels of the input. Its parts, those of the gradient of the pointwise weights, are chunks of
 /// `WEIGHT_TILES` tiles of the output.
-pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let filtered = slice_bytes(storage, TILE_PIXELS).max(sums_bytes(Columns::Sixteen));
     let slice = slice_bytes(storage, geometry.pixels_under_windows());
@@ -63,7 +98,7 @@ pub fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch 
 
 /// After [`pointwise_gradient`]: the gradients of the inputs, with their sums, and of the depthwise weights. Its parts, those of the sums and
 /// of the gradient of the depthwise weights, are chunks of `WEIGHT_TILES` tiles of the input.
-pub fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let kernels = match storage {
         Storage::F32 => [
             "separable_depthwise_gradient_f32_3",
@@ -103,7 +138,7 @@ fn filter_bytes(geometry: &Geometry) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{DepthwiseSeparable, Operation, Window};
+    use crate::ops::{Operation, Window};
     use crate::tensor::Shape;
 
     #[test]

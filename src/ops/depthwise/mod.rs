@@ -1,18 +1,37 @@
 //! Depthwise convolution followed by a pointwise one, with nothing between.
 
 pub mod cpu;
-pub mod cuda;
+mod cuda;
 mod filter;
 pub mod reference;
 mod weights;
 
 pub(crate) use filter::Filter;
+pub(crate) use weights::FilterWeights;
 
-use super::input::{Input, Moments, OutputGradient, SegmentGradient};
-use super::{DepthwiseSeparable, Linear};
-use crate::simd::{Level, Scratch};
+use super::input::{Moments, OutputGradient, SegmentGradient};
+use super::{Images, Kind, LayerWindow, Linear, WeightShape, Window};
 use crate::tensor::Shape;
 use cpu::{WeightGradients, Weights};
+
+/// A depthwise convolution (one filter a channel) followed by a pointwise one (1x1, dense), with nothing between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DepthwiseSeparable {
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+/// Its weights: depthwise, pointwise.
+pub const KINDS: &[Kind] = &[Kind {
+    name: "depthwise_separable",
+    title: "depthwise separable",
+    weights: 2,
+    window: LayerWindow::Odd,
+    keeps_channels: false,
+    takes_bias: false,
+    build: |place| Ok(DepthwiseSeparable { window: place.window, input: place.input, output: place.output() }.into()),
+}];
 
 impl DepthwiseSeparable {
     pub fn depthwise_flops(&self) -> u64 {
@@ -37,8 +56,9 @@ impl Linear for DepthwiseSeparable {
         self.depthwise_flops() + self.pointwise_flops()
     }
 
-    fn weight_count(&self) -> usize {
-        2
+    fn weights(&self) -> Vec<WeightShape> {
+        let pointwise = WeightShape::Dense { outputs: self.output.channels, kernel: 1 };
+        vec![WeightShape::Depthwise { kernel: self.window.kernel }, pointwise]
     }
 
     fn reference_forward(&self, x: &[f64], weights: &[&[f64]]) -> Vec<f64> {
@@ -50,18 +70,8 @@ impl Linear for DepthwiseSeparable {
         (dx, vec![depthwise, pointwise])
     }
 
-    fn cpu_forward(
-        &self,
-        level: Level,
-        input: &Input,
-        images: usize,
-        weights: &[&[f32]],
-        output: &mut [f32],
-        moments: Option<&mut Moments>,
-        scratch: &mut Scratch,
-    ) {
-        let weights = Weights { depthwise: weights[0], pointwise: weights[1] };
-        cpu::forward(level, self, input, images, weights, output, moments, scratch);
+    fn cpu_forward(&self, images: Images, weights: &[&[f32]], output: &mut [f32], moments: Option<&mut Moments>) {
+        cpu::forward(self, images, Weights { depthwise: weights[0], pointwise: weights[1] }, output, moments);
     }
 
     fn cpu_prepare_backward(&self, weights: &[&[f32]], prepared: &mut [f32]) {
@@ -70,32 +80,18 @@ impl Linear for DepthwiseSeparable {
 
     fn cpu_backward(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         weights: &[&[f32]],
         prepared: &[f32],
         output_gradient: OutputGradient,
         segment_gradients: Option<&mut [SegmentGradient]>,
         weight_gradients: Option<&mut [&mut [f32]]>,
-        scratch: &mut Scratch,
     ) {
-        let weights = Weights { depthwise: weights[0], pointwise: weights[1] };
         let gradients = weight_gradients.map(|gradients| {
             let (depthwise, pointwise) = gradients.split_at_mut(1);
             WeightGradients { depthwise: depthwise[0], pointwise: pointwise[0] }
         });
-        cpu::backward(
-            level,
-            self,
-            input,
-            images,
-            weights,
-            prepared,
-            output_gradient,
-            segment_gradients,
-            gradients,
-            scratch,
-        );
+        // Of the weights it takes the depthwise ones alone: the others are prepared.
+        cpu::backward(self, images, weights[0], prepared, output_gradient, segment_gradients, gradients);
     }
 }

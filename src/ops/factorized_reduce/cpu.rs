@@ -4,9 +4,8 @@
 //! Weights and their gradients: for each half `[ci][co]`, stored channels of the whole output; zero in padding and in the channels of the other half.
 
 use crate::ops::dense::{DenseConvolution, WindowTap};
-use crate::ops::input::{Input, Moments, OutputGradient, SegmentGradient};
-use crate::ops::{FactorizedReduce, Window};
-use crate::simd::{Level, Scratch};
+use crate::ops::input::{Moments, OutputGradient, SegmentGradient};
+use crate::ops::{FactorizedReduce, Images, Window};
 
 const WINDOW: Window = Window { kernel: 2, stride: 2, dilation: 1, padding: 0 };
 
@@ -20,22 +19,18 @@ impl FactorizedReduce {
     }
 }
 
-/// Reduces `images` images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
+/// Reduces some images: `output = [image][row][column][co]`, overwritten. The statistics of the output are merged into `moments`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape says.
-#[allow(clippy::too_many_arguments)]
 pub fn forward(
-    level: Level,
     operation: &FactorizedReduce,
-    input: &Input,
-    images: usize,
+    images: Images,
     weights: [&[f32]; 2],
     output: &mut [f32],
     moments: Option<&mut Moments>,
-    scratch: &mut Scratch,
 ) {
-    operation.dense().forward(level, input, images, weights.into_iter(), output, moments, scratch);
+    operation.dense().forward(images, weights.into_iter(), output, moments);
 }
 
 /// Transposed weights `[co][ci]`, the second half's first, as `backward` wants them; once per stage and step. As many numbers as both weights together.
@@ -46,23 +41,18 @@ pub fn prepare_backward(operation: &FactorizedReduce, weights: [&[f32]; 2], prep
     operation.dense().prepare_backward(weights.into_iter(), prepared);
 }
 
-/// Gradients of `images` images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten
+/// Gradients of some images: into `segment_gradients`, one per segment (none for a network's input), and this chunk's `weight_gradients`, overwritten
 /// (none where they are not wanted).
 ///
 /// # Panics
 /// If a slice is shorter than its shape says.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
-    level: Level,
     operation: &FactorizedReduce,
-    input: &Input,
-    images: usize,
+    images: Images,
     prepared: &[f32],
     output_gradient: OutputGradient,
     segment_gradients: Option<&mut [SegmentGradient]>,
     weight_gradients: Option<&mut [&mut [f32]]>,
-    scratch: &mut Scratch,
 ) {
-    let dense = operation.dense();
-    dense.backward(level, input, images, prepared, output_gradient, segment_gradients, weight_gradients, scratch);
+    operation.dense().backward(images, prepared, output_gradient, segment_gradients, weight_gradients);
 }

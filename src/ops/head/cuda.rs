@@ -1,7 +1,9 @@
-//! Launches of heads: kernels/head.cu. Their tables hold [`Head`]s.
+//! The kernels of heads: kernels/head.cu. Their tables hold [`Head`]s.
 
 use crate::device::Pointer;
-use crate::ops::cuda::{GRADIENT_SUMS_BYTES, Geometry, Stage, StageLaunch, Storage};
+use crate::ops::cuda::{
+    GRADIENT_SUMS_BYTES, Geometry, KernelFlops, Stage, StageKernel, StageKernels, StageLaunch, Storage, Traffic,
+};
 use bytemuck::{Pod, Zeroable};
 
 /// One task of a launch.
@@ -45,8 +47,37 @@ const IMAGES: u32 = 32;
 /// `HeadSums`: eight channels of every thread; a sum, a logit and a class of every warp.
 const HEAD_SUMS_BYTES: u32 = StageLaunch::THREADS * 8 * 4 + 8 * (8 + 4 + 4);
 
+/// Of a head that tells so many classes apart.
+pub fn kernels(geometry: &Geometry, classes: u32, storage: Storage) -> StageKernels {
+    use Traffic::{
+        FeatureGradients, Features, InputGradients, Inputs, InputsBehindGradients, LogitGradients, Logits, WeightParts,
+        Weights,
+    };
+    let kernel = |launch, flops, traffic| StageKernel::new(launch, KernelFlops::of_others(flops), traffic);
+    // The average; the classifier's few products do not count.
+    let read = geometry.input_numbers();
+    let gradient =
+        kernel(gradient(geometry, storage), read, &[FeatureGradients, InputsBehindGradients, InputGradients]);
+    let weights = kernel(
+        weight_gradient(geometry, classes),
+        u64::from(2 * classes * geometry.in_channels),
+        &[Features, LogitGradients, WeightParts(0), WeightParts(1)],
+    );
+    StageKernels {
+        geometry: *geometry,
+        forward: kernel(
+            forward(geometry, classes, storage),
+            read,
+            &[Inputs, Weights, Features, Logits, FeatureGradients, LogitGradients],
+        ),
+        gradient_parts: gradient.launch.parts,
+        weight_parts: [weights.launch.parts; 2],
+        backward: vec![gradient, StageKernel { only_weights: true, ..weights }],
+    }
+}
+
 /// A part is an image.
-pub fn forward(geometry: &Geometry, classes: u32, storage: Storage) -> StageLaunch {
+fn forward(geometry: &Geometry, classes: u32, storage: Storage) -> StageLaunch {
     StageLaunch {
         kernel: match storage {
             Storage::F32 => "head_forward_f32",
@@ -59,7 +90,7 @@ pub fn forward(geometry: &Geometry, classes: u32, storage: Storage) -> StageLaun
 }
 
 /// Gradients of the sources; after `forward`.
-pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     StageLaunch {
         kernel: match storage {
             Storage::F32 => "head_gradient_f32",
@@ -72,7 +103,7 @@ pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
 }
 
 /// Gradients of classifier and bias; after `forward`. Its parts are chunks of images.
-pub fn weight_gradient(geometry: &Geometry, classes: u32) -> StageLaunch {
+fn weight_gradient(geometry: &Geometry, classes: u32) -> StageLaunch {
     StageLaunch {
         kernel: "head_weight_gradient",
         parts: geometry.from.images.div_ceil(IMAGES),

@@ -1,6 +1,9 @@
-//! Launches of nodes: kernels/node.cu. A source's gate sums are `[part][column]`: parts times columns of the gradient's launch.
+//! The kernels of nodes: kernels/node.cu. A source's gate sums are `[part][column]`: parts times columns of the gradient's launch.
 
-use crate::ops::cuda::{CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, sums_bytes};
+use crate::ops::cuda::{
+    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels, StageLaunch, Storage,
+    Traffic, sums_bytes,
+};
 
 /// Channels of a block of the gradient at most.
 const COLUMNS: u32 = 64;
@@ -8,7 +11,22 @@ const COLUMNS: u32 = 64;
 /// `NodeSums`: of the gradients, and of a gate from every warp.
 const NODE_SUMS_BYTES: u32 = GRADIENT_SUMS_BYTES + 8 * 4;
 
-pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+/// Of a node with so many terms, some of them times a gate.
+pub fn kernels(geometry: &Geometry, terms: usize, gated: usize, storage: Storage) -> StageKernels {
+    use Traffic::{InputGradients, Inputs, InputsBehindGradients, Output, OutputGradient};
+    let flops = KernelFlops::of_others(geometry.output_numbers() * (terms + gated) as u64);
+    let backward = &[OutputGradient, InputsBehindGradients, InputGradients];
+    let gradient = StageKernel::new(gradient(geometry, storage), flops, backward);
+    StageKernels {
+        geometry: *geometry,
+        forward: StageKernel::new(forward(geometry, storage), flops, &[Inputs, Output]),
+        gradient_parts: gradient.launch.parts,
+        backward: vec![gradient],
+        weight_parts: [0; 2],
+    }
+}
+
+fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     StageLaunch {
         kernel: match storage {
             Storage::F32 => "node_forward_f32",
@@ -20,7 +38,7 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     }
 }
 
-pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let tiling = &geometry.to;
     // Eight channels a thread, so that a row of threads covers a pixel.
     let row = (geometry.out_channels.min(COLUMNS) / 8).next_power_of_two();

@@ -3,30 +3,23 @@
 //! Both work on a bordered copy of each image (border minus infinity, or zero). Backward of the max pool recomputes each window's largest tap from the stored
 //! input, then gathers. The average divides by the number of valid taps.
 
+use super::PoolKind;
 use super::maximum::{Gather, Positions, Values, Windows};
 use crate::ops::depthwise::Filter;
 use crate::ops::input::{
-    Epilogue, Input, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
-    spread_pixels, strip_rows, strips,
+    Epilogue, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill, spread_pixels,
+    strip_rows, strips,
 };
-use crate::ops::{Pool, PoolKind, Window};
-use crate::simd::{Kernel, Level, Scratch, Simd};
+use crate::ops::{Images, Pool, Window};
+use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
-/// Pools `images` images: `output = [image][row][column][channel]`, overwritten. The statistics of the output are merged into `moments`.
+/// Pools some images: `output = [image][row][column][channel]`, overwritten. The statistics of the output are merged into `moments`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the kernel larger than 7.
-#[allow(clippy::too_many_arguments)]
-pub fn forward(
-    level: Level,
-    operation: &Pool,
-    input: &Input,
-    images: usize,
-    output: &mut [f32],
-    mut moments: Option<&mut Moments>,
-    scratch: &mut Scratch,
-) {
+pub fn forward(operation: &Pool, images: Images, output: &mut [f32], mut moments: Option<&mut Moments>) {
+    let Images { level, input, count, scratch } = images;
     let Pool { kind, window, input: from, output: to } = *operation;
     let size = (from.height, from.width);
     let padded = Padded::new(size, input.channels(), window.padding);
@@ -35,7 +28,7 @@ pub fn forward(
     let [copy, ones] = scratch.split([padded.len(window.stride), window.taps() * channels]);
     padded.fill_border(copy, if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 });
     ones.fill(1.0);
-    for image in 0..images {
+    for image in 0..count {
         fill(level, input, image, 0..from.height, size, copy, &padded);
         for strip in strips(to.height, to.width) {
             let row = to.width * channels;
@@ -82,20 +75,17 @@ pub fn forward(
     }
 }
 
-/// Gradients of `images` images into `segment_gradients`, one per segment.
+/// Gradients of some images into `segment_gradients`, one per segment.
 ///
 /// # Panics
 /// If a slice is shorter than its shape says, or the padding larger than the kernel's reach.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
-    level: Level,
     operation: &Pool,
-    input: &Input,
-    images: usize,
+    images: Images,
     output_gradient: OutputGradient,
     segment_gradients: &mut [SegmentGradient],
-    scratch: &mut Scratch,
 ) {
+    let Images { level, input, count, scratch } = images;
     let Pool { kind, window, input: from, output: to } = *operation;
     assert!(window.padding <= window.dilation * (window.kernel - 1), "padding beyond the kernel's reach");
     let size = (from.height, from.width);
@@ -124,7 +114,7 @@ pub fn backward(
     clear_sums(segment_gradients);
     let (dy_row, dy_step) = (window.stride * spread.row(), window.stride * channels);
     let mut epilogue = Epilogue { input, gradients: segment_gradients };
-    for image in 0..images {
+    for image in 0..count {
         let start = image * to.pixels();
         if max {
             fill(level, input, image, 0..from.height, size, copy, &padded);

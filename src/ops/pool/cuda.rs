@@ -1,19 +1,44 @@
-//! Launches of pools: kernels/pool.cu. `Stage::kind` says which; both kinds may share a launch.
+//! The kernels of pools: kernels/pool.cu. Both kinds may share a launch.
 
-use crate::ops::PoolKind;
+use super::{Pool, PoolKind};
+use crate::ops::Linear;
 use crate::ops::cuda::{
-    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, StageLaunch, Storage, slice_bytes, sums_bytes,
+    CHANNELS, Columns, CudaLinear, DeviceWindow, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels,
+    StageLaunch, Storage, Traffic, slice_bytes, sums_bytes,
 };
 
-/// `Stage::kind` of a pool.
-pub const fn kind(pool: PoolKind) -> u32 {
-    match pool {
-        PoolKind::Max => 0,
-        PoolKind::Average => 1,
+impl CudaLinear for Pool {
+    fn device_window(&self) -> DeviceWindow {
+        DeviceWindow::of(&self.window)
+    }
+
+    fn stage_kind(&self) -> u32 {
+        match self.kind {
+            PoolKind::Max => 0,
+            PoolKind::Average => 1,
+        }
+    }
+
+    fn kernels(&self, geometry: &Geometry, _from_image: bool, storage: Storage) -> StageKernels {
+        use Traffic::{InputGradients, Inputs, InputsBehindGradients, Output, OutputGradient};
+        let flops = KernelFlops::of_others(self.flops());
+        let backward: &[Traffic] = match self.kind {
+            // It finds the largest taps again.
+            PoolKind::Max => &[OutputGradient, Inputs, InputGradients],
+            PoolKind::Average => &[OutputGradient, InputsBehindGradients, InputGradients],
+        };
+        let gradient = StageKernel::new(gradient(geometry, storage), flops, backward);
+        StageKernels {
+            geometry: *geometry,
+            forward: StageKernel::new(forward(geometry, storage), flops, &[Inputs, Output]),
+            gradient_parts: gradient.launch.parts,
+            backward: vec![gradient],
+            weight_parts: [0; 2],
+        }
     }
 }
 
-pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let slice = slice_bytes(storage, geometry.pixels_under_windows());
     StageLaunch {
         kernel: match storage {
@@ -26,7 +51,7 @@ pub fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     }
 }
 
-pub fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
+fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let (windows, under) = geometry.pixels_of_windows();
     let slices = slice_bytes(storage, under).max(slice_bytes(Storage::F32, windows));
     StageLaunch {

@@ -1,16 +1,46 @@
 //! Max and average pooling.
 
 pub mod cpu;
-pub mod cuda;
+mod cuda;
 mod maximum;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use super::input::{Input, Moments, OutputGradient, SegmentGradient};
-use super::{Linear, Pool};
-use crate::simd::{Level, Scratch};
+use super::input::{Moments, OutputGradient, SegmentGradient};
+use super::{Images, Kind, LayerWindow, Linear, Operation, Place, Unfit, WeightShape, Window};
 use crate::tensor::Shape;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// The largest valid tap; strict `>`, so the first in row-major order wins a tie; NaN wins.
+    Max,
+    /// The mean over the valid taps only.
+    Average,
+}
+
+/// A pooling window over each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    pub kind: PoolKind,
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+pub const KINDS: &[Kind] = &[
+    kind("max_pool", "max pool", |place| Ok(pool(PoolKind::Max, place))),
+    kind("average_pool", "average pool", |place| Ok(pool(PoolKind::Average, place))),
+];
+
+const fn kind(name: &'static str, title: &'static str, build: fn(&Place) -> Result<Operation, Unfit>) -> Kind {
+    let window = LayerWindow::OddOrTiles;
+    Kind { name, title, weights: 0, window, keeps_channels: true, takes_bias: false, build }
+}
+
+fn pool(kind: PoolKind, place: &Place) -> Operation {
+    Pool { kind, window: place.window, input: place.input, output: place.output() }.into()
+}
 
 impl Linear for Pool {
     fn input(&self) -> Shape {
@@ -21,12 +51,17 @@ impl Linear for Pool {
         self.output
     }
 
+    /// It keeps the padding of its segments.
+    fn stored_outputs(&self, inputs: usize) -> usize {
+        inputs
+    }
+
     fn flops(&self) -> u64 {
         (self.output.pixels() * self.output.channels * self.window.taps()) as u64
     }
 
-    fn weight_count(&self) -> usize {
-        0
+    fn weights(&self) -> Vec<WeightShape> {
+        Vec::new()
     }
 
     fn reference_forward(&self, x: &[f64], _weights: &[&[f64]]) -> Vec<f64> {
@@ -37,35 +72,23 @@ impl Linear for Pool {
         (reference::backward(self, x, dy), Vec::new())
     }
 
-    fn cpu_forward(
-        &self,
-        level: Level,
-        input: &Input,
-        images: usize,
-        _weights: &[&[f32]],
-        output: &mut [f32],
-        moments: Option<&mut Moments>,
-        scratch: &mut Scratch,
-    ) {
-        cpu::forward(level, self, input, images, output, moments, scratch);
+    fn cpu_forward(&self, images: Images, _weights: &[&[f32]], output: &mut [f32], moments: Option<&mut Moments>) {
+        cpu::forward(self, images, output, moments);
     }
 
     fn cpu_prepare_backward(&self, _weights: &[&[f32]], _prepared: &mut [f32]) {}
 
     fn cpu_backward(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         _weights: &[&[f32]],
         _prepared: &[f32],
         output_gradient: OutputGradient,
         segment_gradients: Option<&mut [SegmentGradient]>,
         _weight_gradients: Option<&mut [&mut [f32]]>,
-        scratch: &mut Scratch,
     ) {
         if let Some(gradients) = segment_gradients {
-            cpu::backward(level, self, input, images, output_gradient, gradients, scratch);
+            cpu::backward(self, images, output_gradient, gradients);
         }
     }
 }

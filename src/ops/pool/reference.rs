@@ -1,7 +1,7 @@
 //! The largest or the mean value under the window, border taps left out. Feature maps are NHWC without channel padding.
 
 use crate::ops::convolution::reference::tap;
-use crate::ops::{Pool, PoolKind};
+use crate::ops::pool::{Pool, PoolKind};
 use rayon::prelude::*;
 
 /// Input pixels under the window of one output pixel, in row-major order.

@@ -2,7 +2,8 @@
 
 use super::cpu::{backward, forward};
 use crate::ops::input::{Input, OutputGradient, Segment, SegmentGradient};
-use crate::ops::{Pool, PoolKind, Window};
+use crate::ops::pool::{Pool, PoolKind};
+use crate::ops::{Images, Window};
 use crate::simd::{Level, Scratch};
 use crate::tensor::Shape;
 
@@ -14,10 +15,10 @@ fn pool_of(kind: PoolKind, size: usize, values: &[f32], dz: &[f32]) -> Vec<(Vec<
         let segments = [Segment { values, channels: 8, normalize: None }];
         let input = Input { segments: &segments, relu: false };
         let (mut output, mut gradient) = (vec![0.0; values.len()], vec![0.0; values.len()]);
-        forward(level, &op, &input, 1, &mut output, None, scratch);
+        forward(&op, Images { level, input: &input, count: 1, scratch }, &mut output, None);
         let dy = OutputGradient { dz, y: &[], normalize: None };
         let mut targets = [SegmentGradient { dz: &mut gradient, accumulate: false, sums: None }];
-        backward(level, &op, &input, 1, dy, &mut targets, scratch);
+        backward(&op, Images { level, input: &input, count: 1, scratch }, dy, &mut targets);
         (output, gradient)
     };
     Level::available().into_iter().map(run).collect()

@@ -2,9 +2,10 @@
 
 use super::super::error::Problem;
 use super::super::layer::{channel_multiple, total_stride};
-use super::super::model::{Candidate, Layer, LayerOperation, Space};
+use super::super::model::{Candidate, Layer, Space};
 use super::super::template::{self, BLOCK_VARIABLES};
 use super::{Checked, Fault, is_word, require};
+use crate::ops::LayerWindow;
 
 /// Largest kernel, dilation, stride and channel multiple that a file may ask for.
 const LARGEST: usize = 1024;
@@ -92,18 +93,19 @@ fn check_layer(layer: &Layer, place: &str, variables: &[&str]) -> Checked {
         super::number(size, 1, LARGEST, || format!("{place}.{key}"))?;
     }
     require(!(layer.edge_stride && layer.stride != 1), at, || Problem::TwoStrides)?;
-    let pool = layer.operation.keeps_channels();
-    let tiles = pool && layer.kernel == layer.stride && layer.dilation == 1 && !layer.edge_stride;
-    let kernel = layer.kernel;
+    let (kind, kernel) = (layer.operation, layer.kernel);
+    let operation = kind.title;
+    let tiles = kernel == layer.stride && layer.dilation == 1 && !layer.edge_stride;
+    let tiles = tiles && kind.window == LayerWindow::OddOrTiles;
     require(!kernel.is_multiple_of(2) || tiles, || format!("{place}.kernel"), || Problem::EvenKernel { kernel })?;
-    if layer.operation == LayerOperation::FactorizedReduce {
+    if let LayerWindow::Fixed { stride } = kind.window {
         let plain = kernel == 1 && layer.dilation == 1 && layer.stride == 1 && !layer.edge_stride;
-        require(plain, at, || Problem::FactorizedWindow)?;
+        require(plain, at, || Problem::FixedWindow { operation, stride })?;
     }
-    require(!pool || layer.channels == 1, || format!("{place}.channels"), || Problem::PoolChannels)?;
-    let (found, needed) = (layer.weights.len(), layer.operation.weight_count());
-    let operation = || format!("`{}`", layer.operation);
-    let names = || Problem::WeightNames { found, operation: operation(), needed };
+    let fits = !kind.keeps_channels || layer.channels == 1;
+    require(fits, || format!("{place}.channels"), || Problem::KeptChannels { operation })?;
+    let (found, needed) = (layer.weights.len(), kind.weights);
+    let names = || Problem::WeightNames { found, operation, needed };
     require(found == needed, || format!("{place}.weights"), names)?;
     for name in layer.weights.iter().chain(&layer.norm) {
         template::check(name, variables).map_err(|problem| Fault { place: place.to_owned(), problem })?;

@@ -7,7 +7,8 @@ use crate::found::Found;
 use crate::given::Given;
 use crosstalk::network::Segments;
 use crosstalk::ops::input::{GradientSums, Input, Moments, Normalize, Segment, SegmentGradient};
-use crosstalk::ops::{Pool, PoolKind, Window, pool};
+use crosstalk::ops::pool::{self, Pool, PoolKind};
+use crosstalk::ops::{Images, Window};
 use crosstalk::simd::{Level, Scratch};
 use crosstalk::tensor::Shape;
 use std::ops::Range;
@@ -172,7 +173,8 @@ fn moments_of(level: Level, images: usize, value: &Stored) -> Moments {
     let copy = Pool { kind: PoolKind::Max, window: Window::same(1, 1, 1), input: value.shape, output: value.shape };
     let (mut output, mut moments) = (unwritten(value.values.len()), Moments::new(value.channels.stored));
     let input = Input { segments: &[value.segment(0..images)], relu: false };
-    pool::cpu::forward(level, &copy, &input, images, &mut output, Some(&mut moments), &mut Scratch::default());
+    let images = Images { level, input: &input, count: images, scratch: &mut Scratch::default() };
+    pool::cpu::forward(&copy, images, &mut output, Some(&mut moments));
     assert_eq!(output, value.values);
     moments
 }

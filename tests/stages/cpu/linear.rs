@@ -7,7 +7,7 @@ use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::ops::input::{GradientSums, Input, Moments, NormalizeBackward, OutputGradient, SegmentGradient};
-use crosstalk::ops::{Operation, node};
+use crosstalk::ops::{Images, Operation, node};
 use crosstalk::simd::{Level, Scratch};
 use std::ops::Range;
 
@@ -99,7 +99,8 @@ impl Stage for Linear<'_> {
         let image = output.values.len() / case.batch;
         let output = &mut output.values[images.start * image..images.end * image];
         let weights = slices(&weights.values);
-        operation.linear().cpu_forward(*level, &input, count, &weights, output, Some(moments), scratch);
+        let images = Images { level: *level, input: &input, count, scratch };
+        operation.linear().cpu_forward(images, &weights, output, Some(moments));
     }
 
     fn output(&self) -> &[f32] {
@@ -126,13 +127,14 @@ impl Stage for Linear<'_> {
         });
         let dy = OutputGradient { dz: output_gradient, y: &output.values, normalize };
         let Weights { values, gradients, .. } = weights;
-        let (level, images) = (*level, case.batch);
+        let (level, count) = (*level, case.batch);
         let weights = slices(values);
         let mut gradients: Vec<&mut [f32]> = gradients.iter_mut().map(Vec::as_mut_slice).collect();
         inputs.backward(accumulate, |input, mut targets| {
             let wanted = (!case.image).then_some(&mut targets[..]);
             let dw = Some(&mut gradients[..]);
-            operation.linear().cpu_backward(level, input, images, &weights, prepared, dy, wanted, dw, scratch);
+            let images = Images { level, input, count, scratch };
+            operation.linear().cpu_backward(images, &weights, prepared, dy, wanted, dw);
         });
     }
 

@@ -1,38 +1,31 @@
 //! Pools, nodes and heads in bf16. Each is judged by what it read: inputs normalized in f32, for pools rounded to bf16 then, and the stored
 //! output; the rest is the reference's, in f64.
 
+use super::On;
 use super::device_stage::DeviceStage;
-use super::{Kernels, On, geometry};
-use crate::case::{self, Case, Kind};
+use crate::case::{self, Kind};
 use crate::found::Found;
 use crate::given::Given;
-use crosstalk::ops::cuda::{Geometry, Storage};
-use crosstalk::ops::{Operation, pool};
-use half::bf16;
+use crosstalk::ops::cuda::Storage;
 
 /// A sum in f32 may differ by this part of the sum of its terms' magnitudes.
 const SUM: f64 = 1e-5;
 /// Half a unit in the last place of bf16 is at most this part of a number.
 const HALF_UNIT: f64 = 1.0 / 256.0;
 
-/// Runs all stages of some kinds in bf16.
-pub fn check_pixels_in_bf16(on: On, kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
+/// Runs all nodes in bf16.
+pub fn check_nodes_in_bf16(on: On) {
     let mut worst = 0.0_f64;
-    for case in case::table().iter().filter(|case| kinds.contains(&case.operation) && on.takes(case)) {
-        let (given, geometry) = (Given::drawn(case), geometry(case));
-        let kernels = kernels(case, &geometry, Storage::Bf16);
+    for case in case::table().iter().filter(|case| case.operation == Kind::Node && on.takes(case)) {
+        let given = Given::drawn(case);
         for accumulate in [false, true] {
             let device = on.device(accumulate.into());
-            let mut stage = DeviceStage::new(&device, Storage::Bf16, &given, &kernels, &geometry, accumulate);
-            stage.run(&kernels);
+            let mut stage = DeviceStage::new(&device, Storage::Bf16, &given, accumulate);
+            stage.run();
             let mut found = Found::default();
             stage.record(&mut found);
             let label = format!("{case}, accumulating {accumulate}");
-            let error = match case.linear() {
-                Some(Operation::Pool(op)) => judge_pool(&label, case, &op, &stage, accumulate),
-                _ => judge_node(&label, &given, &stage, &found, accumulate),
-            };
-            worst = worst.max(error);
+            worst = worst.max(judge_node(&label, &given, &stage, &found, accumulate));
         }
     }
     println!("bf16: largest error {worst:.3} of what is allowed");
@@ -44,10 +37,6 @@ fn wide(values: Vec<f32>) -> Vec<f64> {
 
 /// Of every number the expected one, and the sum of its terms' magnitudes.
 pub type Sums = Vec<(f64, f64)>;
-
-fn sums(values: Vec<f64>, magnitudes: Vec<f64>) -> Sums {
-    values.into_iter().zip(magnitudes).collect()
-}
 
 /// Asserts that stored numbers are f32 sums, rounded; the largest part of the allowed error.
 pub fn assert_rounded(label: &str, found: &[f32], expected: &Sums) -> f64 {
@@ -65,22 +54,6 @@ pub fn assert_rounded(label: &str, found: &[f32], expected: &Sums) -> f64 {
 
 fn accumulated(gradient: Sums, start: &[f32]) -> Sums {
     gradient.into_iter().zip(start).map(|((d, size), x)| (d + f64::from(*x), size + f64::from(x.abs()))).collect()
-}
-
-fn judge_pool(label: &str, case: &Case, op: &crosstalk::ops::Pool, stage: &DeviceStage, accumulate: bool) -> f64 {
-    let passes = |z: f32| !case.relu || z > 0.0;
-    let normalized = stage.normalized_input();
-    let a: Vec<f64> = (normalized.iter()).map(|&z| bf16::from_f32(if passes(z) { z } else { 0.0 }).to_f64()).collect();
-    let magnitudes = |values: &[f64]| values.iter().map(|value| value.abs()).collect::<Vec<_>>();
-    let y = sums(pool::reference::forward(op, &a), pool::reference::forward(op, &magnitudes(&a)));
-    let of_output = assert_rounded(&format!("{label}, output"), &stage.output(), &y);
-    stage.assert_statistics(label);
-    let dy = wide(stage.raw_output_gradient());
-    let backward = |dy: &[f64]| pool::reference::backward(op, &a, dy);
-    let mut dx = sums(backward(&dy), backward(&magnitudes(&dy)));
-    dx.iter_mut().zip(&normalized).filter(|(_, z)| !passes(**z)).for_each(|(d, _)| *d = (0.0, 0.0));
-    let dx = if accumulate { accumulated(dx, &stage.input()) } else { dx };
-    of_output.max(assert_rounded(&format!("{label}, input gradient"), &stage.input_gradient(), &dx))
 }
 
 fn judge_node(label: &str, given: &Given, stage: &DeviceStage, found: &Found, accumulate: bool) -> f64 {

@@ -1,20 +1,21 @@
 //! A case on a device: inputs, weights and gradients in buffers, the task that its kernels read, and what they leave.
 
-use super::Kernels;
 use super::input::Input;
 use super::numbers::{Numbers, allocate, download, pointer_of_pair, upload};
 use super::output::Output;
+use super::{geometry, kernels};
 use crate::case::{Case, Kind};
 use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::device::{Argument, Buffer, Device, Launch, Pointer};
 use crosstalk::network::Layout;
-use crosstalk::ops::cuda::{Geometry, Source, Stage, StageLaunch, Storage};
+use crosstalk::ops::cuda::{Geometry, Source, Stage, StageKernels, StageLaunch, Storage};
 
 pub struct DeviceStage<'a> {
     device: &'a Device,
     case: &'a Case,
+    kernels: StageKernels,
     inputs: Vec<Input>,
     weights: Vec<Weight>,
     output: Output,
@@ -35,16 +36,15 @@ struct Weight {
 
 impl<'a> DeviceStage<'a> {
     /// Everything in place for the forward pass; with `accumulate`, gradients start as the inputs themselves.
-    pub fn new(
-        device: &'a Device,
-        storage: Storage,
-        given: &Given<'a>,
-        kernels: &Kernels,
-        geometry: &Geometry,
-        accumulate: bool,
-    ) -> Self {
+    pub fn new(device: &'a Device, storage: Storage, given: &Given<'a>, accumulate: bool) -> Self {
         let case = given.case;
-        let input = |index| Input::new(device, storage, given, index, kernels.sum_parts, accumulate);
+        let kernels = kernels(case, storage);
+        let parts = match case.operation {
+            // A gate's sums have a part for every group of channels, too.
+            Kind::Node => kernels.gradient_parts * kernels.backward[0].launch.columns,
+            _ => kernels.gradient_parts,
+        };
+        let input = |index| Input::new(device, storage, given, index, parts, accumulate);
         let inputs: Vec<Input> = (0..case.segments.len()).map(input).collect();
         let sources: Vec<Source> = inputs.iter().map(|input| input.source(case, accumulate)).collect();
         let sources = upload(device, "sources", &sources);
@@ -53,12 +53,14 @@ impl<'a> DeviceStage<'a> {
             .collect();
         let of_weights =
             |pointer: fn(&Weight) -> Pointer| [0, 1].map(|i| weights.get(i).map_or(Pointer::NULL, pointer));
-        let output = Output::new(device, storage, given, kernels.forward.parts);
+        let output = Output::new(device, storage, given, kernels.forward.launch.parts);
         let normalization = output.normalization.as_ref();
         let affine = normalization.and_then(|normalization| normalization.affine.as_ref());
         let counter = device.zeros("counter", 1).expect("memory");
-        let &Geometry { from, to, window, in_channels, out_channels } = geometry;
-        let scratch = (to.images * to.height * to.width * in_channels) as usize;
+        let Geometry { from, to, window, in_channels, out_channels } = geometry(case);
+        let operation = case.linear();
+        let scratch = operation.map_or(0, |operation| operation.linear().device_scratch_len(in_channels as usize));
+        let scratch = case.batch * scratch;
         let scratch = Numbers::allocate(device, storage, "scratch", scratch);
         let stage = Stage {
             sources: Pointer::to(&sources, 0),
@@ -81,11 +83,12 @@ impl<'a> DeviceStage<'a> {
             scratch: scratch.pointer(),
             counter: Pointer::to(&counter, 0),
             epsilon: case.epsilon as f32,
-            kind: u32::from(case.operation == Kind::AveragePool),
+            kind: operation.map_or(0, |operation| operation.linear().stage_kind()),
         };
         Self {
             device,
             case,
+            kernels,
             tasks: upload(device, "tasks", &[stage]),
             count: upload(device, "count", &[1]),
             inputs,
@@ -97,11 +100,15 @@ impl<'a> DeviceStage<'a> {
         }
     }
 
+    pub const fn kernels(&self) -> &StageKernels {
+        &self.kernels
+    }
+
     /// Runs the kernels, each in a grid with room for one task more than there is.
-    pub fn run(&mut self, kernels: &Kernels) {
-        self.launch(&kernels.forward);
+    pub fn run(&mut self) {
+        self.launch(&self.kernels.forward.launch);
         self.output.finish_gradient();
-        kernels.backward.iter().for_each(|launch| self.launch(launch));
+        self.kernels.backward.iter().for_each(|kernel| self.launch(&kernel.launch));
     }
 
     fn launch(&self, launch: &StageLaunch) {

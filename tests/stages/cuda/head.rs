@@ -3,7 +3,7 @@
 use super::bf16::{Sums, assert_rounded};
 use super::input::Input;
 use super::numbers::{allocate, download, upload};
-use super::{On, geometry};
+use super::{On, geometry, kernels};
 use crate::case::{self, Case, Kind};
 use crate::found::Found;
 use crate::given::Given;
@@ -11,8 +11,8 @@ use crate::{CPU_TOLERANCE, compare, reference};
 use bytemuck::Zeroable;
 use crosstalk::device::{Argument, Buffer, Device, Launch, Pointer};
 use crosstalk::ops::cuda::reduction::{Gradient, Term, add_gradients};
-use crosstalk::ops::cuda::{Geometry, Source, Stage, StageLaunch, Storage};
-use crosstalk::ops::head::cuda::{Head, forward, gradient, weight_gradient};
+use crosstalk::ops::cuda::{Source, Stage, StageLaunch, Storage};
+use crosstalk::ops::head::cuda::Head;
 use crosstalk::ops::head::reference as formula;
 use crosstalk::tensor::Shape;
 
@@ -32,12 +32,11 @@ struct Classified<'a> {
 fn classify<'a>(device: &Device, storage: Storage, given: &Given<'a>, accumulate: bool) -> Classified<'a> {
     let (case, labels) = (given.case, given.labels());
     let (images, classes) = (case.batch, case.output().channels as u32);
-    let geometry = Geometry::of_pixels(case.input(), images, case.stored_input().physical());
+    let kernels = kernels(case, storage);
+    let geometry = kernels.geometry;
     let features = geometry.in_channels as usize;
-    let launches =
-        [forward(&geometry, classes, storage), gradient(&geometry, storage), weight_gradient(&geometry, classes)];
     let inputs: Vec<Input> = (0..case.segments.len())
-        .map(|index| Input::new(device, storage, given, index, launches[1].parts, accumulate))
+        .map(|index| Input::new(device, storage, given, index, kernels.gradient_parts, accumulate))
         .collect();
     let sources: Vec<Source> = inputs.iter().map(|input| input.source(case, accumulate)).collect();
     let sources = upload(device, "sources", &sources);
@@ -51,7 +50,7 @@ fn classify<'a>(device: &Device, storage: Storage, given: &Given<'a>, accumulate
         .collect();
     assert_eq!(banks[0].len(), classes as usize * features);
     let weights: Vec<Buffer<f32>> = banks.iter().map(|bank| upload(device, "weights", bank)).collect();
-    let parts = launches[2].parts as usize;
+    let parts = kernels.weight_parts[0] as usize;
     let lens = [banks[0].len(), classes as usize];
     let weight_parts = lens.map(|len| allocate::<f32>(device, "weight parts", parts * len));
     let totals = lens.map(|len| allocate::<f32>(device, "weight gradients", len));
@@ -84,7 +83,8 @@ fn classify<'a>(device: &Device, storage: Storage, given: &Given<'a>, accumulate
         scale: 1.0 / images as f32,
     };
     let (heads, count) = (upload(device, "heads", &[head]), upload(device, "count", &[1_u32]));
-    for StageLaunch { kernel, parts, columns, shared_bytes } in launches {
+    for kernel in [&kernels.forward].into_iter().chain(&kernels.backward) {
+        let StageLaunch { kernel, parts, columns, shared_bytes } = kernel.launch;
         let block = [StageLaunch::THREADS, 1, 1];
         let launch = Launch { kernel, grid: [parts, 2, columns], block, shared_bytes, cooperative: false };
         let arguments = [Argument::buffer(&heads), Argument::buffer(&count)];

@@ -1,10 +1,10 @@
-//! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. A family of kernels has a file with its launches and its tests.
+//! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. Linear operations share their tests, which ask each for its kernels.
 
 mod bf16;
-mod convolution;
 mod device_stage;
 mod head;
 mod input;
+mod linear;
 mod node;
 mod numbers;
 mod output;
@@ -12,7 +12,6 @@ mod plain;
 mod pool;
 mod rounded;
 mod rows;
-mod separable;
 
 use crate::case::{self, Case, Kind};
 use crate::common::gpu;
@@ -21,19 +20,9 @@ use crate::given::Given;
 use crate::{CPU_TOLERANCE, Tensors, compare, reference};
 use crosstalk::device::Device;
 use crosstalk::device::emulator::{Copies, Schedule};
-use crosstalk::ops::cuda::{Geometry, StageLaunch, Storage};
+use crosstalk::ops;
+use crosstalk::ops::cuda::{Geometry, StageKernels, Storage};
 use device_stage::DeviceStage;
-
-/// The kernels of one stage, as its launchers give them.
-pub struct Kernels {
-    pub forward: StageLaunch,
-    /// In the order in which they run.
-    pub backward: Vec<StageLaunch>,
-    /// Parts of what is summed with the gradients of the inputs.
-    pub sum_parts: u32,
-    /// Parts of the gradient of each weight.
-    pub weight_parts: Vec<u32>,
-}
 
 /// Stages of more multiply-adds take seconds under the emulator's checks, and are left to GPUs.
 const MULTIPLY_ADDS: usize = 3_000_000;
@@ -71,9 +60,22 @@ const SCHEDULES: [Schedule; 2] =
     [Schedule { seed: 0, copies: Copies::Late }, Schedule { seed: 1, copies: Copies::Early }];
 
 fn geometry(case: &Case) -> Geometry {
-    match case.linear() {
-        Some(operation) => Geometry::of_operation(&operation, case.batch, case.stored_input().physical()),
-        None => Geometry::of_pixels(case.input(), case.batch, case.stored_output().physical()),
+    let inputs = case.stored_input().physical();
+    match (case.linear(), case.operation) {
+        (Some(operation), _) => Geometry::of_operation(&operation, case.batch, inputs),
+        (None, Kind::Head) => Geometry::of_pixels(case.input(), case.batch, inputs),
+        // A node's terms are added, not concatenated.
+        (None, _) => Geometry::of_pixels(case.input(), case.batch, case.stored_output().physical()),
+    }
+}
+
+/// The kernels of a case; all terms of a node have gates.
+fn kernels(case: &Case, storage: Storage) -> StageKernels {
+    let (geometry, terms) = (geometry(case), case.segments.len());
+    match (case.linear(), case.operation) {
+        (Some(operation), _) => operation.linear().kernels(&geometry, case.image, storage),
+        (None, Kind::Head) => ops::head::cuda::kernels(&geometry, case.output().channels as u32, storage),
+        (None, _) => ops::node::cuda::kernels(&geometry, terms, terms, storage),
     }
 }
 
@@ -83,28 +85,25 @@ fn multiply_adds(case: &Case) -> usize {
     case.batch * case.output().pixels() * weights
 }
 
-fn run(device: &Device, storage: Storage, given: &Given, kernels: &Kernels, accumulate: bool) -> Found {
-    let mut stage = DeviceStage::new(device, storage, given, kernels, &geometry(given.case), accumulate);
-    stage.run(kernels);
+fn run(device: &Device, storage: Storage, given: &Given, accumulate: bool) -> Found {
+    let mut stage = DeviceStage::new(device, storage, given, accumulate);
+    stage.run();
     let mut found = Found::default();
     stage.record(&mut found);
     found
 }
 
-/// Runs all stages of some kinds in f32, on the emulator the small ones twice, on a GPU all.
-fn check_against_the_reference(on: On, kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
+/// Runs some stages in f32, on the emulator the small ones twice, on a GPU all.
+fn check_against_the_reference(on: On, wanted: impl Fn(Kind) -> bool) {
     let mut worst = 0.0_f64;
-    let cases = case::table();
-    let cases = cases.iter().filter(|case| kinds.contains(&case.operation) && on.takes(case));
-    for case in cases {
+    for case in case::table().iter().filter(|case| wanted(case.operation) && on.takes(case)) {
         let given = Given::drawn(case);
-        let kernels = kernels(case, &geometry(case), Storage::F32);
         for accumulate in [false, true] {
             let expected = reference::run(&given, accumulate).0;
-            let found: Tensors = run(&on.device(0), Storage::F32, &given, &kernels, accumulate).0;
+            let found: Tensors = run(&on.device(0), Storage::F32, &given, accumulate).0;
             let label = format!("{case}, accumulating {accumulate}");
             if on.repeats(case) {
-                let again = run(&on.device(1), Storage::F32, &given, &kernels, accumulate).0;
+                let again = run(&on.device(1), Storage::F32, &given, accumulate).0;
                 assert_eq!(found, again, "{label}: bits of another run");
             }
             worst = worst.max(compare(&label, found, expected, CPU_TOLERANCE));

@@ -4,11 +4,10 @@ use super::On;
 use super::numbers::{allocate, download, upload};
 use bytemuck::Zeroable;
 use crosstalk::device::{Argument, Buffer, Launch, Pointer};
-use crosstalk::ops::cuda::{Geometry, Source, SourceFlags, Stage, StageLaunch};
+use crosstalk::ops::cuda::{Geometry, Source, SourceFlags, Stage, StageKernels, StageLaunch};
 
 pub struct Plain<'a> {
-    pub geometry: Geometry,
-    pub launches: [StageLaunch; 2],
+    pub kernels: StageKernels,
     pub kind: u32,
     pub values: &'a [Vec<f32>],
     /// Indices into `values`, with gates. A value may occur twice.
@@ -28,7 +27,7 @@ impl Plain<'_> {
             values: Pointer::to(&values[value], 0),
             gradient: Pointer::to(&gradients[value], 0),
             gate: Pointer::to(&gates, index),
-            channels: self.geometry.in_channels,
+            channels: self.kernels.geometry.in_channels,
             flags: match self.terms[..index].iter().any(|(earlier, _)| *earlier == value) {
                 true => SourceFlags::ACCUMULATE,
                 false => SourceFlags::NONE,
@@ -39,7 +38,7 @@ impl Plain<'_> {
         let sources = upload(&device, "sources", &sources);
         let output = allocate(&device, "output", self.output_gradient.len());
         let output_gradient = upload(&device, "output gradient", self.output_gradient);
-        let Geometry { from, to, window, in_channels, out_channels } = self.geometry;
+        let Geometry { from, to, window, in_channels, out_channels } = self.kernels.geometry;
         let stage = Stage {
             sources: Pointer::to(&sources, 0),
             source_count: self.terms.len() as u32,
@@ -54,7 +53,8 @@ impl Plain<'_> {
             ..Stage::zeroed()
         };
         let (stages, count) = (upload(&device, "stages", &[stage]), upload(&device, "count", &[1_u32]));
-        for StageLaunch { kernel, parts, columns, shared_bytes } in self.launches {
+        for kernel in [&self.kernels.forward].into_iter().chain(&self.kernels.backward) {
+            let StageLaunch { kernel, parts, columns, shared_bytes } = kernel.launch;
             let block = [StageLaunch::THREADS, 1, 1];
             let launch = Launch { kernel, grid: [parts, 1, columns], block, shared_bytes, cooperative: false };
             let arguments = [Argument::buffer(&stages), Argument::buffer(&count)];

@@ -1,47 +1,13 @@
-//! Max and average pools.
+//! Pools: what the table of cases does not say.
 
-use super::bf16::check_pixels_in_bf16;
+use super::On;
 use super::plain::Plain;
-use super::{Kernels, On, check_against_the_reference};
-use crate::case::{Case, Kind};
 use crosstalk::ops::cuda::{Geometry, Storage};
 use crosstalk::ops::input::{Input, OutputGradient, Segment, SegmentGradient};
-use crosstalk::ops::pool::{self, cuda};
-use crosstalk::ops::{Operation, Pool, PoolKind, Window};
+use crosstalk::ops::pool::{self, Pool, PoolKind};
+use crosstalk::ops::{Images, Operation, Window};
 use crosstalk::simd::{Level, Scratch};
 use crosstalk::tensor::Shape;
-
-fn kernels(_: &Case, geometry: &Geometry, storage: Storage) -> Kernels {
-    let gradient = cuda::gradient(geometry, storage);
-    Kernels {
-        forward: cuda::forward(geometry, storage),
-        backward: vec![gradient],
-        sum_parts: gradient.parts,
-        weight_parts: Vec::new(),
-    }
-}
-
-#[test]
-fn the_kernels_of_pools_agree_with_the_reference() {
-    check_against_the_reference(On::Emulator, &[Kind::MaxPool, Kind::AveragePool], kernels);
-}
-
-#[test]
-#[ignore = "needs a GPU"]
-fn on_a_gpu_the_kernels_of_pools_agree_with_the_reference() {
-    check_against_the_reference(On::Gpu, &[Kind::MaxPool, Kind::AveragePool], kernels);
-}
-
-#[test]
-fn the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
-    check_pixels_in_bf16(On::Emulator, &[Kind::MaxPool, Kind::AveragePool], kernels);
-}
-
-#[test]
-#[ignore = "needs a GPU"]
-fn on_a_gpu_the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
-    check_pixels_in_bf16(On::Gpu, &[Kind::MaxPool, Kind::AveragePool], kernels);
-}
 
 /// NaN, which is not equal to itself, as something that is.
 fn comparable(values: &[f32]) -> Vec<Option<u32>> {
@@ -77,15 +43,16 @@ fn check_ties(on: On) {
         let (mut output, mut gradient) = (vec![0.0; dz.len()], vec![0.0; values.len()]);
         let segments = [Segment { values: &values, channels: 8, normalize: None }];
         let (read, scratch) = (Input { segments: &segments, relu: false }, &mut Scratch::default());
-        pool::cpu::forward(Level::Portable, &op, &read, images, &mut output, None, scratch);
+        let level = Level::Portable;
+        pool::cpu::forward(&op, Images { level, input: &read, count: images, scratch }, &mut output, None);
         let dy = OutputGradient { dz: &dz, y: &[], normalize: None };
         let mut targets = [SegmentGradient { dz: &mut gradient, accumulate: false, sums: None }];
-        pool::cpu::backward(Level::Portable, &op, &read, images, dy, &mut targets, scratch);
+        pool::cpu::backward(&op, Images { level, input: &read, count: images, scratch }, dy, &mut targets);
 
-        let geometry = Geometry::of_operation(&Operation::Pool(op), images, 8);
-        let launches = [cuda::forward(&geometry, Storage::F32), cuda::gradient(&geometry, Storage::F32)];
-        let (values, terms) = (&[values], &[(0, 1.0)]);
-        let plain = Plain { geometry, launches, kind: cuda::kind(kind), values, terms, output_gradient: &dz };
+        let operation = Operation::from(op);
+        let kernels = operation.linear().kernels(&Geometry::of_operation(&operation, images, 8), false, Storage::F32);
+        let (values, terms, kind_number) = (&[values], &[(0, 1.0)], operation.linear().stage_kind());
+        let plain = Plain { kernels, kind: kind_number, values, terms, output_gradient: &dz };
         let (found, found_gradients) = plain.run(on);
         for (found, expected) in [(&found, &output), (&found_gradients[0], &gradient)] {
             assert_pooled_alike(kind, found, expected, &op);

@@ -1,13 +1,13 @@
 //! Stages in bf16, kernel by kernel: each is judged by what it read, so that no rounding of an operand can fall on the other side. Operands of
 //! products are rounded as the kernels round them, from the same f32 formulas; the products themselves are the reference's, in f64.
 
+use super::On;
 use super::device_stage::DeviceStage;
-use super::{Kernels, On, geometry};
-use crate::case::{self, Case, Kind};
+use crate::case::{self, Kind};
 use crate::found::Found;
 use crate::given::Given;
-use crosstalk::ops::cuda::{Geometry, Storage};
-use crosstalk::ops::{Convolution, DepthwiseSeparable, Operation, Window, convolution, depthwise, factorized_reduce};
+use crosstalk::ops::cuda::Storage;
+use crosstalk::ops::{Convolution, DepthwiseSeparable, Linear, Operation, Window, convolution, depthwise};
 use crosstalk::tensor::Shape;
 use half::bf16;
 
@@ -16,18 +16,15 @@ const SUM: f64 = 1e-5;
 /// Half a unit in the last place of bf16 is at most this part of a number.
 const HALF_UNIT: f64 = 1.0 / 256.0;
 
-/// Runs all stages of some kinds in bf16.
-pub fn check_in_bf16(on: On, kinds: &[Kind], kernels: impl Fn(&Case, &Geometry, Storage) -> Kernels) {
+/// Runs all linear operations in bf16.
+pub fn check_in_bf16(on: On) {
     let mut worst = 0.0_f64;
-    let cases = case::table();
-    let cases = cases.iter().filter(|case| kinds.contains(&case.operation) && on.takes(case));
-    for case in cases {
-        let (given, geometry) = (Given::drawn(case), geometry(case));
-        let kernels = kernels(case, &geometry, Storage::Bf16);
+    for case in case::table().iter().filter(|case| matches!(case.operation, Kind::Linear(_)) && on.takes(case)) {
+        let given = Given::drawn(case);
         for accumulate in [false, true] {
             let device = on.device(accumulate.into());
-            let mut stage = DeviceStage::new(&device, Storage::Bf16, &given, &kernels, &geometry, accumulate);
-            stage.run(&kernels);
+            let mut stage = DeviceStage::new(&device, Storage::Bf16, &given, accumulate);
+            stage.run();
             let mut found = Found::default();
             stage.record(&mut found);
             worst = worst.max(judge(&given, &stage, &found, accumulate));
@@ -74,37 +71,31 @@ fn judge(given: &Given, stage: &DeviceStage, found: &Found, accumulate: bool) ->
     let label = |name: &str| format!("{case}, accumulating {accumulate}, {name}");
     let normalized = stage.normalized_input();
     let a = rounded(normalized.iter().map(|z| if case.relu && *z <= 0.0 { 0.0 } else { *z }));
-    let dy = rounded(stage.raw_output_gradient());
+    let dy = stage.raw_output_gradient();
     let output: Vec<f64> = stage.output().into_iter().map(f64::from).collect();
     let weights: Vec<Vec<f32>> = case.weights().iter().map(|(name, _)| given.vector(name)).collect();
     let products = match &operation {
-        Operation::Convolution(op) => Products::of_convolution(op, &a, &rounded(weights[0].clone()), &dy),
-        Operation::FactorizedReduce(op) => {
-            let weights = [0, 1].map(|half| rounded(weights[half].clone()));
-            let of = |a: &[f64], weights: [&[f64]; 2], dy: &[f64]| {
-                let (dx, dw) = factorized_reduce::reference::backward(op, a, weights, dy);
-                (factorized_reduce::reference::forward(op, a, weights), dx, dw)
-            };
-            let (y, dx, [first, second]) = of(&a, [&weights[0], &weights[1]], &dy);
-            let sizes = weights.each_ref().map(|weights| magnitudes(weights));
-            let large = of(&magnitudes(&a), [&sizes[0], &sizes[1]], &magnitudes(&dy));
-            let (large_y, large_dx, [large_first, large_second]) = large;
-            let sums = |values, magnitudes| Sums { values, magnitudes };
-            let dw = vec![sums(first, large_first), sums(second, large_second)];
-            Products { y: sums(y, large_y), dx: sums(dx, large_dx), dw }
-        }
         Operation::DepthwiseSeparable(op) => {
             let h = filtered(op, &a, &weights[0]);
             let between = Shape { channels: op.input.channels, ..op.output };
             let pointwise = Convolution { window: Window::same(1, 1, 1), input: between, output: op.output };
-            let pointwise = Products::of_convolution(&pointwise, &h, &rounded(weights[1].clone()), &dy);
+            let pointwise = Products::of(&pointwise, &h, &[rounded(weights[1].clone())], &rounded(dy));
             let dh: Vec<f64> = stage.scratch().into_iter().map(f64::from).collect();
             pointwise.dx.assert_close(&label("dh"), &dh, true);
             let (dx, dv) = filter_gradients(op, &a, &weights[0], &dh);
             let [dw] = pointwise.dw.try_into().map_err(drop).expect("one weight");
             Products { y: pointwise.y, dx, dw: vec![dv, dw] }
         }
-        Operation::Pool(_) => unreachable!("it has no products"),
+        _ => {
+            // Operands of products are rounded; other kernels take weights and gradients in f32.
+            let multiplies = stage.kernels().forward.flops.others == 0;
+            let operand = |values: Vec<f32>| match multiplies {
+                true => rounded(values),
+                false => values.into_iter().map(f64::from).collect(),
+            };
+            let weights: Vec<Vec<f64>> = weights.into_iter().map(operand).collect();
+            Products::of(operation.linear(), &a, &weights, &operand(dy))
+        }
     };
     let mut worst = products.y.assert_close(&label("output"), &output, true);
     for (index, dw) in products.dw.iter().enumerate() {
@@ -139,16 +130,20 @@ struct Products {
 }
 
 impl Products {
-    fn of_convolution(op: &Convolution, a: &[f64], w: &[f64], dy: &[f64]) -> Self {
-        use convolution::reference::{backward, forward};
-        let large = [a, w, dy].map(magnitudes);
-        let (dx, dw) = backward(op, a, w, dy);
-        let (large_dx, large_dw) = backward(op, &large[0], &large[1], &large[2]);
-        Self {
-            y: Sums { values: forward(op, a, w), magnitudes: forward(op, &large[0], &large[1]) },
-            dx: Sums { values: dx, magnitudes: large_dx },
-            dw: vec![Sums { values: dw, magnitudes: large_dw }],
-        }
+    fn of(operation: &dyn Linear, a: &[f64], weights: &[Vec<f64>], dy: &[f64]) -> Self {
+        let large_weights: Vec<Vec<f64>> = weights.iter().map(|weights| magnitudes(weights)).collect();
+        let [weights, large_weights] =
+            [weights, &large_weights].map(|weights| weights.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let [large_a, large_dy] = [a, dy].map(magnitudes);
+        let (dx, dw) = operation.reference_backward(a, &weights, dy);
+        // Which taps of a maximum have a gradient, the signs of its input decide.
+        let (large_dx, _) = operation.reference_backward(a, &large_weights, &large_dy);
+        let (_, large_dw) = operation.reference_backward(&large_a, &large_weights, &large_dy);
+        let dw = dw.into_iter().zip(large_dw).map(|(values, magnitudes)| Sums { values, magnitudes }).collect();
+        let y = operation.reference_forward(a, &weights);
+        let large_y = operation.reference_forward(&large_a, &large_weights);
+        let sums = |values, magnitudes| Sums { values, magnitudes };
+        Self { y: sums(y, large_y), dx: sums(dx, large_dx), dw }
     }
 }
 

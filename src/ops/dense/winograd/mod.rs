@@ -11,10 +11,10 @@ mod tiles;
 
 use super::{Dense, DenseWeights, Tap};
 use crate::ops::input::{
-    Epilogue, Input, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
+    Epilogue, Moments, OutputGradient, OutputGradientReader, Padded, SegmentGradient, clear_sums, fill,
 };
-use crate::ops::{Convolution, Window};
-use crate::simd::{Level, Scratch};
+use crate::ops::{Convolution, Images, Window};
+use crate::simd::Level;
 use crate::tensor::padded_channels;
 use filters::{FromPoints, ToPoints};
 use std::ops::Range;
@@ -92,17 +92,8 @@ impl Winograd {
     }
 
     /// As `DenseConvolution::forward`; the weights `[ky][kx][ci][co]`.
-    #[allow(clippy::too_many_arguments)]
-    pub fn forward(
-        &self,
-        level: Level,
-        input: &Input,
-        images: usize,
-        weights: &[f32],
-        output: &mut [f32],
-        mut moments: Option<&mut Moments>,
-        scratch: &mut Scratch,
-    ) {
+    pub fn forward(&self, images: Images, weights: &[f32], output: &mut [f32], mut moments: Option<&mut Moments>) {
+        let Images { level, input, count, scratch } = images;
         let Self { inputs, outputs, .. } = *self;
         let padded = self.padded(inputs);
         let matrix = inputs * outputs;
@@ -110,7 +101,7 @@ impl Winograd {
             scratch.split([padded.len(1), POINTS * matrix, self.points(inputs), self.points(outputs)]);
         level.run(ToPoints { filters: weights, matrix, points: filters });
         padded.fill_border(copy, 0.0);
-        for group in self.groups(images) {
+        for group in self.groups(count) {
             for (index, row) in group.clone().enumerate() {
                 let (image, row) = self.place(row);
                 if row == 0 {
@@ -129,18 +120,15 @@ impl Winograd {
     }
 
     /// As `DenseConvolution::backward`; `prepared` and the weights' gradient are `[ky][kx]` matrices.
-    #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
-        level: Level,
-        input: &Input,
-        images: usize,
+        images: Images,
         prepared: &[f32],
         output_gradient: OutputGradient,
         mut segment_gradients: Option<&mut [SegmentGradient]>,
         weight_gradient: Option<&mut [f32]>,
-        scratch: &mut Scratch,
     ) {
+        let Images { level, input, count, scratch } = images;
         let Self { height, width, inputs, outputs } = *self;
         let (padded, bordered) = (self.padded(inputs), self.padded(outputs));
         let matrix = inputs * outputs;
@@ -165,7 +153,7 @@ impl Winograd {
         if let Some(gradients) = segment_gradients.as_deref_mut() {
             clear_sums(gradients);
         }
-        for group in self.groups(images) {
+        for group in self.groups(count) {
             for (index, row) in group.clone().enumerate() {
                 let (image, row) = self.place(row);
                 if row == 0 {
