@@ -3,6 +3,7 @@
 //! Banks, pixels and the update stay on the device. A step uploads the tables of its launches and downloads losses. Tiles and chunks are functions of a
 //! stage's shape, so that no result depends on which lanes run together.
 
+mod gradients;
 mod kernel_cost;
 mod kernels;
 mod launches;
@@ -13,12 +14,15 @@ mod places;
 mod program;
 mod replica;
 mod results;
+mod step_end;
 mod step_plan;
+mod table_builder;
 mod tables;
 mod tasks;
 pub mod update;
 mod wave;
 mod wave_planner;
+mod wave_program;
 
 pub use pixels::DevicePixels;
 pub use replica::DeviceReplica;

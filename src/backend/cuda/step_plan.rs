@@ -1,9 +1,9 @@
 //! A step on a device that need not be there: its launches, its memory, and the times that a GPU takes at least.
 
+use super::gradients::{Spread, WaveGradients};
 use super::kernel_cost::KernelCost;
 use super::launches::{LaunchKey, launch_tasks, with_backward};
 use super::layout::{LaneLayout, LaneShape, Sizes};
-use super::update::{Spread, WaveGradients};
 use super::wave::WaveFiller;
 use super::wave_planner::WavePlanner;
 use crate::backend::LanePlan;
