@@ -70,5 +70,6 @@ fn a_step_of_two_waves_is_one_sequence_with_the_bits_of_one_wave() {
 #[test]
 fn a_search_repeats_a_sequence_for_each_of_its_two_steps() {
     let (again, _) = six_steps("step.children='mixture' evaluation.children='derived'", None);
-    assert_eq!(again, [false, false, true, true, true, true, true, true, true, true, true, true]);
+    // The first step of the weights makes the tables longer, which moves them.
+    assert_eq!(again, [false, false, false, true, true, true, true, true, true, true, true, true]);
 }

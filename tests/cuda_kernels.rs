@@ -6,7 +6,7 @@ mod common;
 use common::{gpu, model, noise, zhang64};
 use crosstalk::backend::cuda::update::chunks;
 use crosstalk::backend::host;
-use crosstalk::data::cuda::{GatherLists, ResidentPixels};
+use crosstalk::data::cuda::{ResidentPixels, gather_pixels};
 use crosstalk::data::{Augmentation, Dataset, PixelTable, Placement, Records, Rectangle, gather, image_length};
 use crosstalk::device::emulator::{Copies, Schedule};
 use crosstalk::device::{Argument, Device, Pointer};
@@ -161,8 +161,13 @@ fn check_gathered_pixels(devices: &[Device]) {
             for device in devices {
                 let out = device.allocate("mini-batch", expected.len()).expect("memory");
                 let resident = ResidentPixels::new(device, &set, &table).expect("memory");
-                let mut lists = GatherLists::new(device, images.len()).expect("memory");
-                resident.gather(&images, placements, &mut lists, &out).unwrap_or_else(|error| panic!("{error}"));
+                let tasks = device.upload("tasks", &resident.tasks(&images, placements, &out)).expect("memory");
+                let count = device.upload("count", &[images.len() as u32]).expect("memory");
+                let [pixels, numbers, size] = resident.pointers().map(Argument::value);
+                let arguments = [Argument::buffer(&tasks), pixels, numbers, size, Argument::buffer(&count)];
+                device
+                    .launch(&gather_pixels(resident.shape, images.len() as u32 + 2), &arguments)
+                    .unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(bits(&out.download().expect("values")), bits(&expected), "{shape}");
             }
         }

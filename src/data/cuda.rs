@@ -1,16 +1,20 @@
 //! Mini-batches on a device, from bytes that stay there: `gather_pixels` (kernels/pixels.cu).
 
 use super::{Dataset, PixelTable, Placement, image_length};
-use crate::device::{Argument, Buffer, Device, DeviceError, Launch};
+use crate::device::{Buffer, Device, DeviceError, Launch, Pointer};
 use crate::tensor::Shape;
 use bytemuck::{Pod, Zeroable};
 
 const THREADS: u32 = 256;
 
-/// [`Placement`] in the kernel's layout.
+/// An image of a mini-batch, and where it goes.
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct DevicePlacement {
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct PixelTask {
+    /// f32
+    out: Pointer,
+    /// Of the set.
+    image: u32,
     dy: i32,
     dx: i32,
     flip: u32,
@@ -28,45 +32,20 @@ struct DeviceShape {
 }
 
 // kernels/pixels.cu asserts the same.
-const _: () = assert!(size_of::<DevicePlacement>() == 20 && size_of::<DeviceShape>() == 12);
+const _: () = assert!(size_of::<PixelTask>() == 32 && size_of::<DeviceShape>() == 12);
 
-impl From<Placement> for DevicePlacement {
-    fn from(Placement { dy, dx, flip, cutout }: Placement) -> Self {
-        Self { dy, dx, flip: flip.into(), cutout: [cutout.top, cutout.bottom, cutout.left, cutout.right] }
-    }
-}
-
-/// Of a mini-batch of so many images.
-pub fn gather_launch(shape: Shape, images: usize) -> Launch {
+/// Of so many images. Arguments: tasks, [`ResidentPixels::pointers`], count.
+pub fn gather_pixels(shape: Shape, images: u32) -> Launch {
     let blocks = (shape.pixels() as u32).div_ceil(THREADS);
-    Launch { grid: [blocks, images as u32, 1], ..Launch::new("gather_pixels", blocks, THREADS) }
-}
-
-/// What a mini-batch is gathered from, in device memory.
-pub struct GatherLists {
-    images: Buffer<u32>,
-    placements: Buffer<DevicePlacement>,
-}
-
-impl GatherLists {
-    /// For so many images.
-    ///
-    /// # Errors
-    /// Not enough device memory.
-    pub fn new(device: &Device, images: usize) -> Result<Self, DeviceError> {
-        Ok(Self {
-            images: device.allocate("images of the mini-batch", images)?,
-            placements: device.allocate("placements", images)?,
-        })
-    }
+    Launch { grid: [blocks, images, 1], ..Launch::new("gather_pixels", blocks, THREADS) }
 }
 
 /// A data set's bytes and pixel table in device memory.
 pub struct ResidentPixels {
-    device: Device,
     pixels: Buffer<u8>,
     table: Buffer<f32>,
-    shape: Shape,
+    device_shape: Buffer<DeviceShape>,
+    pub shape: Shape,
     images: u32,
 }
 
@@ -79,52 +58,42 @@ impl ResidentPixels {
     pub fn new(device: &Device, dataset: &Dataset, table: &PixelTable) -> Result<Self, DeviceError> {
         let shape = dataset.shape();
         assert_eq!(table.channels(), shape.channels, "channels of the pixel table");
-        let images = dataset.len() as u32;
-        let pixels = device.upload("pixels", &dataset.images)?;
+        let [height, width, channels] = [shape.height, shape.width, shape.channels].map(|extent| extent as u32);
         Ok(Self {
-            device: device.clone(),
-            pixels,
+            pixels: device.upload("pixels", &dataset.images)?,
             table: device.upload("pixel table", table.as_flat())?,
+            device_shape: device.upload("shape of images", &[DeviceShape { height, width, channels }])?,
             shape,
-            images,
+            images: dataset.len() as u32,
         })
     }
 
-    /// As [`super::gather`], into a buffer of the mini-batch's numbers; `lists` are for as many images.
-    ///
-    /// # Errors
-    /// Those of uploads and launches.
+    /// Pixels, table and shape.
+    pub fn pointers(&self) -> [Pointer; 3] {
+        [Pointer::to(&self.pixels, 0), Pointer::to(&self.table, 0), Pointer::to(&self.device_shape, 0)]
+    }
+
+    /// What makes a mini-batch as [`super::gather`] does, in a buffer of its numbers.
     ///
     /// # Panics
     /// If the set has no such image, or lengths do not fit.
-    pub fn gather(
-        &self,
-        images: &[u32],
-        placements: Option<&[Placement]>,
-        lists: &mut GatherLists,
-        out: &Buffer<f32>,
-    ) -> Result<(), DeviceError> {
+    pub fn tasks(&self, images: &[u32], placements: Option<&[Placement]>, out: &Buffer<f32>) -> Vec<PixelTask> {
         assert!(images.iter().all(|&image| image < self.images), "images of the set");
-        assert_eq!(out.len(), images.len() * image_length(self.shape), "numbers of the mini-batch");
-        let placements = placements.map_or_else(|| vec![Placement::default(); images.len()], <[Placement]>::to_vec);
-        assert_eq!(placements.len(), images.len(), "one placement an image");
-        if images.is_empty() {
-            return Ok(());
-        }
-        let placements: Vec<DevicePlacement> = placements.into_iter().map(DevicePlacement::from).collect();
-        let Shape { height, width, channels } = self.shape;
-        let [height, width, channels] = [height, width, channels].map(|extent| extent as u32);
-        lists.images.upload(images)?;
-        lists.placements.upload(&placements)?;
-        let launch = gather_launch(self.shape, images.len());
-        let arguments = [
-            Argument::buffer(out),
-            Argument::buffer(&self.pixels),
-            Argument::buffer(&self.table),
-            Argument::buffer(&lists.images),
-            Argument::buffer(&lists.placements),
-            Argument::value(DeviceShape { height, width, channels }),
-        ];
-        self.device.launch(&launch, &arguments)
+        let length = image_length(self.shape);
+        assert_eq!(out.len(), images.len() * length, "numbers of the mini-batch");
+        assert!(placements.is_none_or(|placements| placements.len() == images.len()), "one placement an image");
+        let task = |(position, &image): (usize, &u32)| {
+            let placement = placements.map_or_else(Placement::default, |placements| placements[position]);
+            let Placement { dy, dx, flip, cutout } = placement;
+            PixelTask {
+                out: Pointer::to(out, position * length),
+                image,
+                dy,
+                dx,
+                flip: flip.into(),
+                cutout: [cutout.top, cutout.bottom, cutout.left, cutout.right],
+            }
+        };
+        images.iter().enumerate().map(task).collect()
     }
 }

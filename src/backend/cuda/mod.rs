@@ -3,6 +3,7 @@
 //! Banks, pixels and the update stay on the device. A step uploads the tables of its launches and downloads losses. Tiles and chunks are functions of a
 //! stage's shape, so that no result depends on which lanes run together.
 
+mod batches;
 mod gradients;
 mod kernel_cost;
 mod kernels;
@@ -186,13 +187,12 @@ impl Backend for Cuda {
         images: &[u32],
         placements: Option<&[Placement]>,
     ) -> Result<LoadedBatch<Self>, DeviceError> {
-        let labels = labels(dataset, images);
-        let pixels = self.lock().loader.gather(dataset, table, images, placements, &labels)?;
-        Ok(LoadedBatch { pixels, labels })
+        let pixels = self.lock().loader.gather(dataset, table, images, placements)?;
+        Ok(LoadedBatch { pixels, labels: labels(dataset, images) })
     }
 
     fn load_numbers(&self, images: Vec<f32>, labels: Vec<u8>) -> Result<LoadedBatch<Self>, DeviceError> {
-        Ok(LoadedBatch { pixels: self.lock().loader.upload(&images, &labels)?, labels })
+        Ok(LoadedBatch { pixels: self.lock().loader.upload(&images)?, labels })
     }
 
     fn begin_step(&self, replicas: &mut [ReplicaStep<'_, Self>]) -> Result<PendingLosses, DeviceError> {

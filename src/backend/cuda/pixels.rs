@@ -1,56 +1,68 @@
 //! Mini-batches in device memory.
 
-use crate::data::cuda::{GatherLists, ResidentPixels};
+use crate::data::cuda::{PixelTask, ResidentPixels};
 use crate::data::{Dataset, PixelTable, Placement, image_length};
 use crate::device::{Buffer, Device, DeviceError};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Images as numbers, and labels. Goes back to where it came from when dropped.
+/// Images as numbers. Their memory goes back to where it came from when dropped.
 pub struct DevicePixels {
     /// None only while it is dropped.
-    buffers: Option<Buffers>,
-    pool: Arc<Mutex<Vec<Buffers>>>,
+    images: Option<Buffer<f32>>,
+    /// What makes the numbers; none where they are there.
+    gather: Mutex<Option<Gather>>,
+    pool: Pool,
 }
 
-struct Buffers {
-    images: Buffer<f32>,
-    labels: Buffer<u8>,
-    /// Where it is gathered, not uploaded.
-    lists: Option<GatherLists>,
+/// Memory of mini-batches that are gone. Work on the device is done in the order in which it is asked for, so what still reads it comes before
+/// what writes it anew.
+type Pool = Arc<Mutex<Vec<Buffer<f32>>>>;
+
+/// A mini-batch that the next step or evaluation makes of a data set.
+#[derive(Clone)]
+pub struct Gather {
+    pub set: Arc<ResidentPixels>,
+    pub tasks: Vec<PixelTask>,
 }
 
 impl DevicePixels {
     pub fn images(&self) -> &Buffer<f32> {
-        &self.buffers().images
+        self.images.as_ref().expect("there until it is dropped")
     }
 
-    pub fn labels(&self) -> &Buffer<u8> {
-        &self.buffers().labels
+    /// What is still to be done to have the numbers.
+    pub fn to_gather(&self) -> Option<Gather> {
+        self.gather.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn buffers(&self) -> &Buffers {
-        self.buffers.as_ref().expect("there until it is dropped")
+    /// Notes that it was done.
+    pub fn note_gathered(&self) {
+        self.gather.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 impl Drop for DevicePixels {
     fn drop(&mut self) {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).extend(self.buffers.take());
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).extend(self.images.take());
     }
 }
 
 /// Makes mini-batches, from a data set that stays on the device.
 pub struct PixelLoader {
     device: Device,
-    /// Memory of mini-batches that are gone. Work on the device is done in the order in which it is asked for, so what still reads it
-    /// comes before what writes it anew.
-    pool: Arc<Mutex<Vec<Buffers>>>,
-    resident: Option<(Arc<Dataset>, Arc<PixelTable>, ResidentPixels)>,
+    pool: Pool,
+    resident: Option<Resident>,
+}
+
+struct Resident {
+    dataset: Arc<Dataset>,
+    table: Arc<PixelTable>,
+    pixels: Arc<ResidentPixels>,
 }
 
 impl PixelLoader {
     pub fn new(device: Device) -> Self {
-        Self { device, pool: Arc::default(), resident: None }
+        Self { device, pool: Pool::default(), resident: None }
     }
 
     /// Images of a data set, as numbers of `table`.
@@ -63,54 +75,54 @@ impl PixelLoader {
         table: &Arc<PixelTable>,
         images: &[u32],
         placements: Option<&[Placement]>,
-        labels: &[u8],
     ) -> Result<DevicePixels, DeviceError> {
-        let is_known = |known: &(Arc<Dataset>, Arc<PixelTable>, ResidentPixels)| {
-            Arc::ptr_eq(&known.0, dataset) && Arc::ptr_eq(&known.1, table)
-        };
-        if !self.resident.as_ref().is_some_and(is_known) {
-            // The old one makes room first, and mini-batches of its shape.
-            self.resident = None;
-            self.pool.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            let pixels = ResidentPixels::new(&self.device, dataset, table)?;
-            self.resident = Some((dataset.clone(), table.clone(), pixels));
-        }
-        let mut buffers = self.buffers(images.len() * image_length(dataset.shape()), labels.len())?;
-        if let Some((_, _, pixels)) = &self.resident {
-            let lists = match buffers.lists.take() {
-                Some(lists) => lists,
-                None => GatherLists::new(&self.device, images.len())?,
-            };
-            pixels.gather(images, placements, buffers.lists.insert(lists), &buffers.images)?;
-        }
-        buffers.labels.write(0, labels)?;
-        Ok(DevicePixels { buffers: Some(buffers), pool: self.pool.clone() })
+        let set = self.resident(dataset, table)?;
+        let buffer = self.buffer(images.len() * image_length(dataset.shape()))?;
+        let gather = Gather { tasks: set.tasks(images, placements, &buffer), set };
+        Ok(self.pixels(buffer, Some(gather)))
     }
 
     /// These numbers.
     ///
     /// # Errors
     /// Not enough device memory, or an error of the driver.
-    pub fn upload(&mut self, numbers: &[f32], labels: &[u8]) -> Result<DevicePixels, DeviceError> {
-        let mut buffers = self.buffers(numbers.len(), labels.len())?;
-        buffers.images.write(0, numbers)?;
-        buffers.labels.write(0, labels)?;
-        Ok(DevicePixels { buffers: Some(buffers), pool: self.pool.clone() })
+    pub fn upload(&mut self, numbers: &[f32]) -> Result<DevicePixels, DeviceError> {
+        let mut buffer = self.buffer(numbers.len())?;
+        buffer.upload(numbers)?;
+        Ok(self.pixels(buffer, None))
     }
 
-    /// Memory of exactly so many numbers and labels.
-    fn buffers(&self, numbers: usize, labels: usize) -> Result<Buffers, DeviceError> {
+    fn pixels(&self, images: Buffer<f32>, gather: Option<Gather>) -> DevicePixels {
+        DevicePixels { images: Some(images), gather: Mutex::new(gather), pool: self.pool.clone() }
+    }
+
+    /// The data set on the device; another one makes room first.
+    fn resident(
+        &mut self,
+        dataset: &Arc<Dataset>,
+        table: &Arc<PixelTable>,
+    ) -> Result<Arc<ResidentPixels>, DeviceError> {
+        if let Some(known) = &self.resident
+            && Arc::ptr_eq(&known.dataset, dataset)
+            && Arc::ptr_eq(&known.table, table)
+        {
+            return Ok(known.pixels.clone());
+        }
+        self.resident = None;
+        let pixels = Arc::new(ResidentPixels::new(&self.device, dataset, table)?);
+        let (dataset, table) = (dataset.clone(), table.clone());
+        self.resident = Some(Resident { dataset, table, pixels: pixels.clone() });
+        Ok(pixels)
+    }
+
+    /// Memory of exactly so many numbers.
+    fn buffer(&self, numbers: usize) -> Result<Buffer<f32>, DeviceError> {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |buffers: &Buffers| buffers.images.len() == numbers && buffers.labels.len() == labels;
-        if let Some(found) = pool.iter().position(fits) {
+        if let Some(found) = pool.iter().position(|buffer| buffer.len() == numbers) {
             return Ok(pool.swap_remove(found));
         }
         // Mini-batches of another size are over, or will be made again.
         pool.clear();
-        Ok(Buffers {
-            images: self.device.allocate("mini-batch", numbers)?,
-            labels: self.device.allocate("labels", labels)?,
-            lists: None,
-        })
+        self.device.allocate("mini-batch", numbers)
     }
 }

@@ -1,5 +1,6 @@
 //! The commands of a step, with the tables that they read.
 
+use super::batches::Batches;
 use super::gradients::Spread;
 use super::memory::{Memory, zeros};
 use super::places::Growing;
@@ -38,8 +39,11 @@ pub fn run(
     let mut builder = Builder { capacities, sections: Sections::default(), counts: Vec::new() };
     let results = builder.capacities.room(TableName::OfStep("results"), waves.sizes.results.bytes());
     let spread = spread(waves);
+    let batches = Batches::new(&mut builder, waves);
     let programs: Vec<WaveProgram<'_>> = (waves.waves.iter().enumerate())
-        .map(|(number, wave)| WaveProgram::new(&mut builder, memory, storage, (number, wave), ending, &spread))
+        .map(|(number, wave)| {
+            WaveProgram::new(&mut builder, memory, storage, (number, wave), &batches, ending, &spread)
+        })
         .collect();
     let end = End::new(&mut builder, memory, waves, &programs, ending, &spread);
     let Builder { mut sections, counts, .. } = builder;
@@ -49,6 +53,8 @@ pub fn run(
     let mut filled = Tables::new(tables.buffer(), sections.bytes());
     filled.write(&count_section, &counts);
     let mut commands = vec![zeros(&memory.results, results)];
+    batches.fill(&mut filled);
+    batches.commands(&filled, &count_section, &mut commands);
     for program in &programs {
         program.fill(&mut filled);
         program.commands(&filled, &count_section, &mut commands);
@@ -57,7 +63,9 @@ pub fn run(
     end.commands(&filled, &count_section, &mut commands);
     let bytes = filled.bytes;
     tables.fill_with(&memory.device, &bytes)?;
-    memory.device.run(&commands)
+    memory.device.run(&commands)?;
+    batches.note_gathered();
+    Ok(())
 }
 
 /// Which waves add to which gradients.

@@ -7,7 +7,7 @@ use super::layout::{LaneLayout, LaneShape, Sizes};
 use super::wave::WaveFiller;
 use super::wave_planner::WavePlanner;
 use crate::backend::LanePlan;
-use crate::data::cuda::gather_launch;
+use crate::data::cuda::{PixelTask, gather_pixels};
 use crate::device::Launch;
 use crate::device::facts::DeviceFacts;
 use crate::device::kernel_table::compiled_kernel;
@@ -144,11 +144,7 @@ impl StepPlan {
         planner: &WavePlanner,
     ) {
         let mut step = Self::default();
-        let mini_batches: BTreeMap<usize, &PlannedLane<'_>> =
-            lanes.iter().map(|lane| (lane.mini_batch, lane)).collect();
-        for lane in mini_batches.into_values() {
-            step.add_mini_batch(lane);
-        }
+        step.add_mini_batches(lanes);
         let mut spread = Spread::default();
         let mut filler = WaveFiller::new(planner, storage, Sizes::default());
         let mut waves: Vec<(Vec<PlacedLane<'_>>, Sizes)> = Vec::new();
@@ -188,15 +184,17 @@ impl StepPlan {
         self.launches.extend(step.launches);
     }
 
-    /// Adds what makes a mini-batch.
-    fn add_mini_batch(&mut self, lane: &PlannedLane<'_>) {
-        let shape = lane.plan.graph.values[Graph::IMAGE].shape;
-        let numbers = lane.images * shape.pixels() * shape.channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE);
-        let bytes = numbers * size_of::<f32>();
-        self.memory.mini_batches += bytes + lane.images;
-        let read = lane.images * shape.pixels() * shape.channels;
-        let cost = KernelCost { bytes: (read + bytes) as u64, ..KernelCost::default() };
-        self.add(gather_launch(shape, lane.images), cost);
+    /// Adds what makes the mini-batches.
+    fn add_mini_batches(&mut self, lanes: &[PlannedLane<'_>]) {
+        let Some(first) = lanes.first() else { return };
+        let images: BTreeMap<usize, usize> = lanes.iter().map(|lane| (lane.mini_batch, lane.images)).collect();
+        let images: usize = images.into_values().sum();
+        let shape = first.plan.graph.values[Graph::IMAGE].shape;
+        let written = images * shape.pixels() * shape.channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE);
+        self.memory.mini_batches = written * size_of::<f32>();
+        self.memory.tables += images * (size_of::<PixelTask>() + 1);
+        let bytes = images * shape.pixels() * shape.channels + self.memory.mini_batches;
+        self.add(gather_pixels(shape, images as u32), KernelCost { bytes: bytes as u64, ..KernelCost::default() });
     }
 
     /// Adds lanes that run together.

@@ -81,6 +81,8 @@ pub enum TableName {
     /// Another one of a wave.
     OfWave(usize, &'static str),
     OfStep(&'static str),
+    /// Images of the mini-batches of so many data sets before.
+    Pixels(usize),
 }
 
 /// What the tasks of a launch are.

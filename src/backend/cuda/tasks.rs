@@ -25,6 +25,8 @@ pub struct Tasks<'a> {
     pub storage: Storage,
     pub replica: &'a DeviceReplica,
     pub pixels: &'a DevicePixels,
+    /// The first of its labels.
+    pub label: usize,
     pub sections: LaneSections,
 }
 
@@ -34,6 +36,8 @@ pub struct LaneSections {
     pub sources: Section<Source>,
     pub constants: Section<u8>,
     pub gates: Section<f32>,
+    /// Of all mini-batches.
+    pub labels: Section<u8>,
 }
 
 impl Tasks<'_> {
@@ -182,13 +186,13 @@ impl Tasks<'_> {
     }
 
     /// The task of head `index` of the graph, whose part that it shares with stages is `stage`.
-    pub fn head(&self, index: usize, stage: DeviceStage) -> Head {
+    pub fn head(&self, tables: &Tables<'_>, index: usize, stage: DeviceStage) -> Head {
         let id = self.graph().heads[index];
         let places = &self.layout.heads[index];
         let training = |place: usize| if self.lane.training { self.work(place) } else { Pointer::NULL };
         Head {
             stage,
-            labels: Pointer::to(self.pixels.labels(), 0),
+            labels: tables.pointer(&self.sections.labels, self.label),
             features: self.work(places.features),
             logits: self.work(places.logits),
             losses: self.result(places.losses),

@@ -1,5 +1,6 @@
 //! The passes of a wave's lanes: their launches and tables.
 
+use super::batches::Batches;
 use super::gradients::{Spread, WaveGradients, gradients};
 use super::launches::{LaunchKey, launch_tasks, with_backward};
 use super::memory::{Memory, zeros};
@@ -56,6 +57,7 @@ impl<'a> WaveProgram<'a> {
         memory: &'a Memory,
         storage: Storage,
         (number, wave): (usize, &'a Wave<'a>),
+        batches: &Batches<'_>,
         ending: &Ending<'_>,
         spread: &Spread,
     ) -> Self {
@@ -64,6 +66,7 @@ impl<'a> WaveProgram<'a> {
             sources: builder.section::<Source>(name("sources"), wave.sizes.sources),
             constants: builder.section::<u8>(name("constants"), wave.sizes.constants.bytes()),
             gates: builder.section::<f32>(name("gates"), wave.sizes.gates),
+            labels: batches.labels,
         };
         let tasks: Vec<Tasks<'a>> = (wave.lanes.iter().zip(&wave.layouts))
             .map(|(lane, layout)| Tasks {
@@ -75,6 +78,7 @@ impl<'a> WaveProgram<'a> {
                 storage,
                 replica: lane.replica,
                 pixels: &lane.batch.pixels,
+                label: batches.first_label(lane.batch),
                 sections,
             })
             .collect();
@@ -103,7 +107,7 @@ impl<'a> WaveProgram<'a> {
     }
 
     pub fn fill(&self, tables: &mut Tables<'_>) {
-        let LaneSections { sources, constants, gates } = self.tasks[0].sections;
+        let LaneSections { sources, constants, gates, .. } = self.tasks[0].sections;
         let all =
             self.tasks.iter().flat_map(|tasks| (0..tasks.lane.plan.graph.stages.len()).map(move |id| (tasks, id)));
         let all_sources: Vec<Source> = all.flat_map(|(tasks, id)| tasks.sources(tables, id)).collect();
@@ -118,7 +122,7 @@ impl<'a> WaveProgram<'a> {
         for launch in &self.heads {
             let head = |&(lane, index): &(usize, usize)| {
                 let tasks = &self.tasks[lane];
-                tasks.head(index, tasks.stage(tables, tasks.lane.plan.graph.heads[index]))
+                tasks.head(tables, index, tasks.stage(tables, tasks.lane.plan.graph.heads[index]))
             };
             let entries: Vec<Head> = launch.tasks.iter().map(head).collect();
             tables.write(&launch.section, &entries);
