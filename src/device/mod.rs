@@ -13,12 +13,14 @@ pub mod kernel_table;
 mod launch;
 pub mod modules;
 mod pointer;
+mod watch;
 
 pub use buffer::Buffer;
 pub use error::{DeviceError, Unusable};
 pub use fault::{Fault, FaultAccess, FaultKind, Place};
 pub use launch::{Argument, Launch};
 pub use pointer::Pointer;
+pub use watch::Launched;
 
 use bytemuck::Pod;
 use driver::Driver;

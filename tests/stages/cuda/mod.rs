@@ -1,6 +1,5 @@
 //! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. A family of kernels has a file with its launches and its tests.
 
-mod bf16;
 mod convolution;
 mod device_stage;
 mod head;

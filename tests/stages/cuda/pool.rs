@@ -1,7 +1,7 @@
 //! Max and average pools.
 
-use super::bf16::check_pixels_in_bf16;
 use super::plain::Plain;
+use super::rounded::check_in_bf16;
 use super::{Kernels, On, check_against_the_reference};
 use crate::case::{Case, Kind};
 use crosstalk::ops::cuda::{Geometry, Storage};
@@ -34,13 +34,13 @@ fn on_a_gpu_the_kernels_of_pools_agree_with_the_reference() {
 
 #[test]
 fn the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
-    check_pixels_in_bf16(On::Emulator, &[Kind::MaxPool, Kind::AveragePool], kernels);
+    check_in_bf16(On::Emulator, &[Kind::MaxPool, Kind::AveragePool], kernels);
 }
 
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_the_kernels_of_pools_in_bf16_are_right_to_their_last_places() {
-    check_pixels_in_bf16(On::Gpu, &[Kind::MaxPool, Kind::AveragePool], kernels);
+    check_in_bf16(On::Gpu, &[Kind::MaxPool, Kind::AveragePool], kernels);
 }
 
 /// NaN, which is not equal to itself, as something that is.
