@@ -42,7 +42,7 @@ def run_tests(section, binary):
 
 
 def tests(section):
-    for binary in ("devices", "cuda_kernels", "stages", "pytorch_network"):
+    for binary in ("devices", "cuda_kernels", "stages", "bf16_steps", "pytorch_network"):
         run_tests(section, binary)
     section.figures["passed"] = sum(record["exit"] == 0 for record in section.commands)
     section.figures["tests"] = len(section.commands)

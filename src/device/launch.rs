@@ -50,6 +50,15 @@ impl Argument {
         pointers.iter().map(|pointer| Self::value(*pointer)).collect()
     }
 
+    /// The value again.
+    ///
+    /// # Panics
+    /// If a `T` has another size.
+    pub(super) fn read<T: Pod>(&self) -> T {
+        assert_eq!(self.bytes, size_of::<T>(), "the size of the argument");
+        bytemuck::pod_read_unaligned(&bytemuck::cast_slice(&self.words)[..self.bytes])
+    }
+
     /// Size of the value.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

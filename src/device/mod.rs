@@ -17,6 +17,7 @@ pub mod modules;
 mod pointer;
 mod properties;
 mod repeats;
+mod watch;
 
 pub use buffer::Buffer;
 pub use command::Command;
@@ -26,6 +27,7 @@ pub use fetch::Fetch;
 pub use launch::{Argument, Launch};
 pub use pointer::Pointer;
 pub use properties::{DeviceMemory, Properties};
+pub use watch::Launched;
 
 use bytemuck::Pod;
 use driver::Driver;

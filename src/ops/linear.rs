@@ -1,8 +1,8 @@
 //! What every linear operation is to those who compute with it.
 
-use super::Images;
 use super::cuda::CudaLinear;
 use super::input::{Moments, OutputGradient, SegmentGradient};
+use super::{Images, Operation};
 use crate::tensor::{Shape, padded_channels};
 use std::ops::Range;
 
@@ -42,6 +42,11 @@ pub trait Linear: CudaLinear {
     /// Gradients of the input and of every weight.
     fn reference_backward(&self, x: &[f64], weights: &[&[f64]], dy: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>);
 
+    /// What it computes before a product, if kernels that store bf16 round that: by this they are judged.
+    fn filtering(&self) -> Option<&dyn Filtering> {
+        None
+    }
+
     /// Computes some images: `output = [image][row][column][channel]`, overwritten. The statistics of the output are merged into `moments`.
     ///
     /// # Panics
@@ -72,4 +77,17 @@ pub trait Linear: CudaLinear {
     fn cpu_scratch_len(&self, _inputs: usize) -> usize {
         0
     }
+}
+
+/// An operation that filters its input by its first weight, then multiplies what it filtered by the others. Kernels that store bf16 filter in f32 and round
+/// what they multiply.
+pub trait Filtering {
+    /// What is multiplied, in f32 with the multiply-adds of the kernels, before it is rounded.
+    fn filter(&self, x: &[f64], weights: &[f64]) -> Vec<f64>;
+
+    /// Gradients of the input and of the first weight in f64, from the gradient of what is multiplied. The kernels hand the latter over as the scratch of
+    /// the stage, with the channels of the input.
+    fn filter_backward(&self, x: &[f64], weights: &[f64], gradient: &[f64]) -> (Vec<f64>, Vec<f64>);
+
+    fn product(&self) -> Operation;
 }

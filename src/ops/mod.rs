@@ -22,7 +22,7 @@ mod window;
 pub use cost::{Cost, StageCost, Work};
 pub use images::Images;
 pub use kind::{Kind, LayerWindow, Place, Unfit};
-pub use linear::{Linear, WeightShape};
+pub use linear::{Filtering, Linear, WeightShape};
 pub use window::Window;
 
 use crate::tensor::Shape;

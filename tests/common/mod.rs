@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod goldens;
+pub mod rounding;
 
 use crosstalk::device::Device;
 use crosstalk::network::{Model, Network, NetworkSize, Sharing};

@@ -1,14 +1,16 @@
 //! Forward pass of the reference.
 
-use super::Tape;
+use super::numbers::{Numbers, Operand, Stored, Sums};
+use super::{Tape, linear, narrow, node, wide};
 use crate::backend::LanePlan;
 use crate::backend::{BatchStatistics, MiniBatch, Regime};
 use crate::network::{Bank, Network};
-use crate::ops::{head, node, normalization};
+use crate::ops::{head, normalization};
 use crate::plan::{Gates, Graph, StageKind, ValueId};
 use crate::tensor::IMAGE_CHANNEL_MULTIPLE;
 
-pub(super) fn run<'a>(
+pub(super) fn run<'a, N: Numbers>(
+    numbers: &mut N,
     network: &'a Network,
     plan: &'a LanePlan,
     batch: MiniBatch<'a, f64>,
@@ -33,25 +35,17 @@ pub(super) fn run<'a>(
     for stage in &plan.graph.stages {
         let raw = match &stage.kind {
             StageKind::Linear { operation, relu, weights } => {
-                let x = tape.input(&stage.inputs, *relu);
+                let x = numbers.operand(Operand::Input, tape.input(&stage.inputs, *relu));
                 let weights: Vec<Vec<f64>> = weights.iter().map(|weight| tape.parameter(*weight)).collect();
-                let weights: Vec<&[f64]> = weights.iter().map(Vec::as_slice).collect();
-                operation.linear().reference_forward(&x, &weights)
+                linear::forward(numbers, operation, &x, &weights)
             }
             StageKind::Node { gates: references } => {
-                let weight = |gate: &Option<crate::plan::GateRef>| match (gate, gates) {
-                    (Some(gate), Some(gates)) => gates.0[gate.slot][gate.candidate],
-                    _ => 1.0,
-                };
-                let terms: Vec<(&[f64], f64)> = stage
-                    .inputs
-                    .iter()
-                    .zip(references)
-                    .map(|(value, gate)| (tape.seen(*value), weight(gate)))
+                let terms: Vec<(&[f64], f64)> = (stage.inputs.iter().zip(references))
+                    .map(|(value, gate)| (tape.seen(*value), super::gate::<N>(*gate, gates)))
                     .collect();
                 let shape = stage.output.map(|value| plan.graph.values[value].shape);
                 let len = shape.map_or(0, |shape| batch.labels.len() * shape.pixels() * shape.channels);
-                node::reference::forward(&terms, len)
+                node::forward::<N>(&terms, len)
             }
             StageKind::Head { relu, weight, bias } => {
                 let x = tape.input(&stage.inputs, *relu);
@@ -64,8 +58,8 @@ pub(super) fn run<'a>(
             }
         };
         if let Some(value) = stage.output {
-            tape.raw[value] = raw;
-            tape.normalize(value, regime);
+            tape.raw[value] = numbers.stored(Stored::Output(value), raw);
+            tape.normalize(numbers, value, regime);
         }
     }
     tape
@@ -82,7 +76,7 @@ impl Tape<'_> {
         x
     }
 
-    fn normalize(&mut self, value: ValueId, regime: Regime) {
+    fn normalize<N: Numbers>(&mut self, numbers: &mut N, value: ValueId, regime: Regime) {
         let Some(norm) = self.plan.graph.values[value].norm else { return };
         let raw = &self.raw[value];
         let statistics = match (regime, norm.running) {
@@ -96,15 +90,30 @@ impl Tape<'_> {
             }
             _ => None,
         };
-        let statistics = statistics.unwrap_or_else(|| {
-            let (count, mean, squares) = normalization::reference::moments(raw, self.channels(value));
-            BatchStatistics { count, mean, variance: squares.iter().map(|s| s / count).collect() }
-        });
-        let epsilon = self.network.norms[norm.norm].epsilon;
-        let mut z = normalization::reference::standardize(raw, &statistics.mean, &statistics.variance, epsilon);
+        let statistics = statistics.unwrap_or_else(|| measured(numbers, value, raw, self.channels(value)));
         let affine = norm.affine.map(|pair| pair.map(|parameter| self.parameter(parameter)));
-        normalization::reference::scale_and_shift(&mut z, affine.as_ref().map(|[g, b]| (g.as_slice(), b.as_slice())));
-        self.normalized[value] = z;
+        let affine = affine.as_ref().map(|[gamma, beta]| (gamma.as_slice(), beta.as_slice()));
+        self.normalized[value] = if N::EXACT {
+            let epsilon = self.network.norms[norm.norm].epsilon;
+            let mut z = normalization::reference::standardize(raw, &statistics.mean, &statistics.variance, epsilon);
+            normalization::reference::scale_and_shift(&mut z, affine);
+            z
+        } else {
+            wide(self.rows(&norm, &statistics).normalize(&narrow(raw)))
+        };
         self.statistics[value] = Some(statistics);
     }
+}
+
+/// The statistics of a mini-batch.
+fn measured<N: Numbers>(numbers: &mut N, value: ValueId, raw: &[f64], channels: usize) -> BatchStatistics {
+    let (count, mut mean, squares) = normalization::reference::moments(raw, channels);
+    let mut variance: Vec<f64> = squares.iter().map(|s| s / count).collect();
+    let sums = Sums::new::<N>([&mean[..], &variance].concat(), || {
+        let of_means = mean.iter().zip(&variance).map(|(mean, variance)| mean.abs() + variance.sqrt());
+        of_means.chain(variance.iter().copied()).collect()
+    });
+    mean = numbers.stored(Stored::Statistics(value), sums);
+    variance = mean.split_off(channels);
+    BatchStatistics { count, mean, variance }
 }

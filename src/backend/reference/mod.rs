@@ -1,15 +1,22 @@
-//! The oracle: walks the graph in f64, holds every value, and uses the textbook formula of each operation.
+//! The oracle: walks the graph in f64, holds every value, and uses the textbook formula of each operation. On other [`Numbers`] it is the oracle
+//! of backends that round.
 
 mod backward;
 mod forward;
+pub mod head;
+pub mod linear;
+pub mod node;
+pub mod numbers;
 
 use super::executor::{Demand, Executor, MiniBatch, TrainLane, WorkingMemory};
 use super::{BatchStatistics, Evaluation, HeadResult, LanePlan, Regime, TrainResult};
 use crate::device::DeviceError;
 use crate::network::ParameterRef;
 use crate::network::{Bank, Network};
-use crate::ops::head::reference as head;
-use crate::plan::ValueId;
+use crate::ops::head::reference::Forward;
+use crate::ops::normalization::reference::Rows;
+use crate::plan::{GateRef, Gates, NormUse, ValueId};
+use numbers::{Exact, Numbers};
 
 /// The reference backend.
 pub struct Reference;
@@ -26,7 +33,7 @@ struct Tape<'a> {
     normalized: Vec<Vec<f64>>,
     /// Statistics that normalized each value.
     statistics: Vec<Option<BatchStatistics>>,
-    heads: Vec<head::Forward>,
+    heads: Vec<Forward>,
 }
 
 impl Tape<'_> {
@@ -44,6 +51,14 @@ impl Tape<'_> {
 
     fn channels(&self, value: ValueId) -> usize {
         self.plan.graph.values[value].shape.channels
+    }
+
+    /// A normalization as kernels have it.
+    fn rows(&self, norm: &NormUse, statistics: &BatchStatistics) -> Rows {
+        let epsilon = f64::from(self.network.norms[norm.norm].epsilon as f32);
+        let affine = norm.affine.map(|pair| pair.map(|parameter| self.parameter(parameter)));
+        let affine = affine.as_ref().map(|[gamma, beta]| (gamma.as_slice(), beta.as_slice()));
+        Rows::new(&statistics.mean, &statistics.variance, epsilon, affine)
     }
 
     /// The concatenation of a stage's inputs.
@@ -84,18 +99,14 @@ impl Executor for Reference {
     }
 
     fn train(&self, lanes: &[TrainLane<'_, f64>]) -> Result<Vec<TrainResult<f64>>, DeviceError> {
-        let results = lanes
-            .iter()
-            .map(|lane| {
-                let tape = forward::run(lane.network, lane.plan, lane.batch, lane.bank, lane.gates, Regime::Batch);
-                let mut result = backward::run(tape, lane.gates);
-                if !lane.weight_gradients {
-                    result.row.clear();
-                }
-                result
-            })
-            .collect();
-        Ok(results)
+        let results = lanes.iter().map(|lane| {
+            let mut result = train(&mut Exact, lane);
+            if !lane.weight_gradients {
+                result.row.clear();
+            }
+            result
+        });
+        Ok(results.collect())
     }
 
     fn evaluate(
@@ -106,10 +117,34 @@ impl Executor for Reference {
         bank: &Bank<f64>,
         regime: Regime<'_>,
     ) -> Result<Evaluation, DeviceError> {
-        let tape = forward::run(network, plan, batch, bank, None, regime);
+        let tape = forward::run(&mut Exact, network, plan, batch, bank, None, regime);
         let heads = tape.heads.iter().map(|head| result(head, batch.labels)).collect();
         Ok(Evaluation { heads, statistics: tape.statistics })
     }
+}
+
+/// Forward and backward of a lane on some numbers, with the gradients of its weights.
+pub fn train<N: Numbers>(numbers: &mut N, lane: &TrainLane<'_, f64>) -> TrainResult<f64> {
+    let TrainLane { network, plan, batch, bank, gates, weight_gradients: _ } = *lane;
+    let tape = forward::run(numbers, network, plan, batch, bank, gates, Regime::Batch);
+    backward::run(numbers, tape, gates)
+}
+
+/// What a term of a node is multiplied by.
+fn gate<N: Numbers>(reference: Option<GateRef>, gates: Option<&Gates>) -> f64 {
+    match (reference, gates) {
+        (Some(gate), Some(gates)) if N::EXACT => gates.0[gate.slot][gate.candidate],
+        (Some(gate), Some(gates)) => f64::from(gates.0[gate.slot][gate.candidate] as f32),
+        _ => 1.0,
+    }
+}
+
+fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|value| *value as f32).collect()
+}
+
+fn wide(values: Vec<f32>) -> Vec<f64> {
+    values.into_iter().map(f64::from).collect()
 }
 
 /// Numbers of all values of one image.
@@ -117,6 +152,6 @@ fn value_elements(plan: &LanePlan) -> usize {
     plan.graph.values.iter().map(|value| value.shape.pixels() * value.shape.channels).sum()
 }
 
-fn result(head: &head::Forward, labels: &[u8]) -> HeadResult {
+fn result(head: &Forward, labels: &[u8]) -> HeadResult {
     HeadResult::new(head.losses.iter().copied(), head.predictions.clone(), labels)
 }

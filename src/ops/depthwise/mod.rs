@@ -10,7 +10,7 @@ pub(crate) use filter::Filter;
 pub(crate) use weights::FilterWeights;
 
 use super::input::{Moments, OutputGradient, SegmentGradient};
-use super::{Images, Kind, LayerWindow, Linear, WeightShape, Window};
+use super::{Filtering, Images, Kind, LayerWindow, Linear, Operation, WeightShape, Window};
 use crate::tensor::Shape;
 use cpu::{WeightGradients, Weights};
 
@@ -70,6 +70,10 @@ impl Linear for DepthwiseSeparable {
         (dx, vec![depthwise, pointwise])
     }
 
+    fn filtering(&self) -> Option<&dyn Filtering> {
+        Some(self)
+    }
+
     fn cpu_forward(&self, images: Images, weights: &[&[f32]], output: &mut [f32], moments: Option<&mut Moments>) {
         cpu::forward(self, images, Weights { depthwise: weights[0], pointwise: weights[1] }, output, moments);
     }
@@ -93,5 +97,19 @@ impl Linear for DepthwiseSeparable {
         });
         // Of the weights it takes the depthwise ones alone: the others are prepared.
         cpu::backward(self, images, weights[0], prepared, output_gradient, segment_gradients, gradients);
+    }
+}
+
+impl Filtering for DepthwiseSeparable {
+    fn filter(&self, x: &[f64], weights: &[f64]) -> Vec<f64> {
+        reference::filter(self, x, weights, |sum, weight, x| f64::from((weight as f32).mul_add(x as f32, sum as f32)))
+    }
+
+    fn filter_backward(&self, x: &[f64], weights: &[f64], gradient: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        reference::filter_backward(self, x, weights, gradient)
+    }
+
+    fn product(&self) -> Operation {
+        reference::pointwise(self).into()
     }
 }

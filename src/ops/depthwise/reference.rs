@@ -11,11 +11,18 @@ fn middle(op: &DepthwiseSeparable) -> Shape {
     Shape::new(op.output.height, op.output.width, op.input.channels)
 }
 
-fn pointwise(op: &DepthwiseSeparable) -> Convolution {
+/// The second convolution.
+pub fn pointwise(op: &DepthwiseSeparable) -> Convolution {
     Convolution { window: Window::same(1, 1, 1), input: middle(op), output: op.output }
 }
 
-fn depthwise(op: &DepthwiseSeparable, x: &[f64], weights: &[f64]) -> Vec<f64> {
+/// h; `add(sum, weight, x)` adds a tap.
+pub fn filter(
+    op: &DepthwiseSeparable,
+    x: &[f64],
+    weights: &[f64],
+    add: impl Fn(f64, f64, f64) -> f64 + Sync,
+) -> Vec<f64> {
     let (channels, count) = (op.input.channels, op.window.taps());
     let images = x.len() / (op.input.pixels() * channels);
     let mut h = vec![0.0; images * op.output.pixels() * channels];
@@ -23,7 +30,8 @@ fn depthwise(op: &DepthwiseSeparable, x: &[f64], weights: &[f64]) -> Vec<f64> {
         |(h, x)| {
             for (pixel, tap, source) in taps(op.window, op.input, op.output) {
                 for channel in 0..channels {
-                    h[pixel * channels + channel] += weights[channel * count + tap] * x[source * channels + channel];
+                    let h = &mut h[pixel * channels + channel];
+                    *h = add(*h, weights[channel * count + tap], x[source * channels + channel]);
                 }
             }
         },
@@ -31,8 +39,36 @@ fn depthwise(op: &DepthwiseSeparable, x: &[f64], weights: &[f64]) -> Vec<f64> {
     h
 }
 
+/// Gradients of the input and of the depthwise weights, from that of h.
+pub fn filter_backward(op: &DepthwiseSeparable, x: &[f64], weights: &[f64], dh: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (channels, count) = (op.input.channels, op.window.taps());
+    let mut dx = vec![0.0; x.len()];
+    let partials: Vec<Vec<f64>> = dx
+        .par_chunks_mut(op.input.pixels() * channels)
+        .zip(x.par_chunks(op.input.pixels() * channels))
+        .zip(dh.par_chunks(op.output.pixels() * channels))
+        .map(|((dx, x), dh)| {
+            let mut dw = vec![0.0; weights.len()];
+            for (pixel, tap, source) in taps(op.window, op.input, op.output) {
+                for channel in 0..channels {
+                    let gradient = dh[pixel * channels + channel];
+                    dx[source * channels + channel] += weights[channel * count + tap] * gradient;
+                    dw[channel * count + tap] += x[source * channels + channel] * gradient;
+                }
+            }
+            dw
+        })
+        .collect();
+    let dw = (0..weights.len()).map(|i| partials.iter().map(|partial| partial[i]).sum()).collect();
+    (dx, dw)
+}
+
+fn exact(sum: f64, weight: f64, x: f64) -> f64 {
+    sum + weight * x
+}
+
 pub fn forward(op: &DepthwiseSeparable, x: &[f64], depthwise_weights: &[f64], pointwise_weights: &[f64]) -> Vec<f64> {
-    convolution::forward(&pointwise(op), &depthwise(op, x, depthwise_weights), pointwise_weights)
+    convolution::forward(&pointwise(op), &filter(op, x, depthwise_weights, exact), pointwise_weights)
 }
 
 /// Gradients of the input, the depthwise and the pointwise weights.
@@ -43,27 +79,8 @@ pub fn backward(
     pointwise_weights: &[f64],
     dy: &[f64],
 ) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-    let (channels, count) = (op.input.channels, op.window.taps());
-    let h = depthwise(op, x, depthwise_weights);
+    let h = filter(op, x, depthwise_weights, exact);
     let (dh, pointwise_gradient) = convolution::backward(&pointwise(op), &h, pointwise_weights, dy);
-    let mut dx = vec![0.0; x.len()];
-    let partials: Vec<Vec<f64>> = dx
-        .par_chunks_mut(op.input.pixels() * channels)
-        .zip(x.par_chunks(op.input.pixels() * channels))
-        .zip(dh.par_chunks(op.output.pixels() * channels))
-        .map(|((dx, x), dh)| {
-            let mut dw = vec![0.0; depthwise_weights.len()];
-            for (pixel, tap, source) in taps(op.window, op.input, op.output) {
-                for channel in 0..channels {
-                    let gradient = dh[pixel * channels + channel];
-                    dx[source * channels + channel] += depthwise_weights[channel * count + tap] * gradient;
-                    dw[channel * count + tap] += x[source * channels + channel] * gradient;
-                }
-            }
-            dw
-        })
-        .collect();
-    let depthwise_gradient =
-        (0..depthwise_weights.len()).map(|i| partials.iter().map(|partial| partial[i]).sum()).collect();
+    let (dx, depthwise_gradient) = filter_backward(op, x, depthwise_weights, &dh);
     (dx, depthwise_gradient, pointwise_gradient)
 }

@@ -1,5 +1,7 @@
 //! Batch normalization (Ioffe and Szegedy 2015): `z = gamma * (y - mean) / sqrt(variance + epsilon) + beta` per channel.
 
+use crate::ops::cuda::Stage;
+
 /// Per channel: count of values, mean, and sum of squared deviations from it.
 pub fn moments(y: &[f64], channels: usize) -> (f64, Vec<f64>, Vec<f64>) {
     let count = (y.len() / channels) as f64;
@@ -58,4 +60,87 @@ pub fn backward(
         })
         .collect();
     (dy, dgamma, dbeta)
+}
+
+/// Rows of a normalization, `[row][channel]`, as kernels have them (kernels/stage.cuh), and what they compute with them, in f32.
+pub struct Rows(pub Vec<f32>);
+
+impl Rows {
+    pub const MEAN: usize = 0;
+    pub const SCALE: usize = 1;
+    pub const SHIFT: usize = 2;
+    pub const RSTD: usize = 3;
+    /// Means over the mini-batch of dz and of dz * xhat.
+    pub const M1: usize = 4;
+    pub const M2: usize = 5;
+    pub const COUNT: usize = Stage::NORMALIZATION_ROWS;
+
+    pub fn new(mean: &[f64], variance: &[f64], epsilon: f64, affine: Option<(&[f64], &[f64])>) -> Self {
+        let mut rows = Self(vec![0.0; Self::COUNT * mean.len()]);
+        for channel in 0..mean.len() {
+            let rstd = 1.0 / (variance[channel] + epsilon).sqrt();
+            let [gamma, beta] = affine.map_or([1.0, 0.0], |(gamma, beta)| [gamma[channel], beta[channel]]);
+            for (row, value) in
+                [(Self::MEAN, mean[channel]), (Self::SCALE, rstd * gamma), (Self::SHIFT, beta), (Self::RSTD, rstd)]
+            {
+                rows.row_mut(row)[channel] = value as f32;
+            }
+        }
+        rows
+    }
+
+    pub fn channels(&self) -> usize {
+        self.0.len() / Self::COUNT
+    }
+
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.0[row * self.channels()..][..self.channels()]
+    }
+
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        let channels = self.channels();
+        &mut self.0[row * channels..][..channels]
+    }
+
+    /// z, from `[pixel][channel]`.
+    pub fn normalize(&self, y: &[f32]) -> Vec<f32> {
+        let of = |(index, y): (usize, &f32)| {
+            let row = |row: usize| self.row(row)[index % self.channels()];
+            (y - row(Self::MEAN)).mul_add(row(Self::SCALE), row(Self::SHIFT))
+        };
+        y.iter().enumerate().map(of).collect()
+    }
+
+    /// The gradient of y.
+    pub fn raw_gradient(&self, dz: &[f32], y: &[f32]) -> Vec<f32> {
+        let of = |(index, (dz, y)): (usize, (&f32, &f32))| {
+            let row = |row: usize| self.row(row)[index % self.channels()];
+            let scale = row(Self::SCALE);
+            let (slope, offset) = (-scale * row(Self::RSTD) * row(Self::M2), -scale * row(Self::M1));
+            dz.mul_add(scale, (y - row(Self::MEAN)).mul_add(slope, offset))
+        };
+        dz.iter().zip(y).enumerate().map(of).collect()
+    }
+
+    /// The sums of dz, and of dz * xhat.
+    pub fn gradient_sums(&self, dz: &[f32], y: &[f32]) -> [GradientSums; 2] {
+        let channels = self.channels();
+        let mut both = [(); 2].map(|()| GradientSums { sums: vec![0.0; channels], magnitudes: vec![0.0; channels] });
+        for (index, (dz, y)) in dz.iter().zip(y).enumerate() {
+            let (channel, dz) = (index % channels, f64::from(*dz));
+            let row = |row: usize| f64::from(self.row(row)[channel]);
+            let terms = [dz, dz * (f64::from(*y) - row(Self::MEAN)) * row(Self::RSTD)];
+            for (GradientSums { sums, magnitudes }, term) in both.iter_mut().zip(terms) {
+                sums[channel] += term;
+                magnitudes[channel] += term.abs();
+            }
+        }
+        both
+    }
+}
+
+/// One sum a channel, and that of its terms' magnitudes.
+pub struct GradientSums {
+    pub sums: Vec<f64>,
+    pub magnitudes: Vec<f64>,
 }

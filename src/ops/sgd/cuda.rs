@@ -99,11 +99,6 @@ impl SgdChunk {
             flags,
         })
     }
-
-    /// Elements.
-    pub fn len(&self) -> u64 {
-        u64::from(self.count)
-    }
 }
 
 impl SgdSettings {

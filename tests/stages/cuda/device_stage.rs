@@ -100,10 +100,6 @@ impl<'a> DeviceStage<'a> {
         }
     }
 
-    pub const fn kernels(&self) -> &StageKernels {
-        &self.kernels
-    }
-
     /// Runs the kernels, each in a grid with room for one task more than there is.
     pub fn run(&mut self) {
         self.launch(&self.kernels.forward.launch);

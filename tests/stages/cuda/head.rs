@@ -1,14 +1,17 @@
 //! The classifier.
 
-use super::bf16::{Sums, assert_rounded};
 use super::input::Input;
 use super::numbers::{allocate, download, upload};
+use super::rounded::wide;
 use super::{On, geometry, kernels};
 use crate::case::{self, Case, Kind};
+use crate::common::rounding::Tally;
 use crate::found::Found;
 use crate::given::Given;
 use crate::{CPU_TOLERANCE, compare, reference};
 use bytemuck::Zeroable;
+use crosstalk::backend::reference::head::backward;
+use crosstalk::backend::reference::numbers::Bf16;
 use crosstalk::device::{Argument, Buffer, Device, Launch, Pointer};
 use crosstalk::ops::cuda::reduction::{Gradient, Term, add_gradients};
 use crosstalk::ops::cuda::{Source, Stage, StageLaunch, Storage};
@@ -163,7 +166,7 @@ fn check_in_f32(on: On) {
 
 /// Judged by the inputs as they are normalized in f32, and nothing is rounded but the gradients of the inputs.
 fn check_in_bf16(on: On) {
-    let mut worst = [0.0_f64; 2];
+    let (mut worst, mut tally) = (0.0_f64, Tally::default());
     for case in heads(&case::table()) {
         let (given, Shape { channels, .. }) = (Given::drawn(case), case.input());
         let (pixels, labels) = (case.input().pixels(), given.labels());
@@ -183,35 +186,29 @@ fn check_in_bf16(on: On) {
                 }
             }
             let forward = formula::forward(&x, pixels, channels, &weights, &bias, &labels);
-            let (dx, dweights, dbias) = formula::backward(&forward, pixels, &weights, &labels);
-            let magnitudes: Vec<f64> = weights.iter().map(|weight| weight.abs()).collect();
+            let [dx, dweights, dbias] = backward::<Bf16>(&forward, pixels, &weights, &labels);
             let mut first = 0;
             for (index, segment) in case.segments.iter().enumerate() {
-                let starts = head.inputs[index].values();
-                let mut expected = Sums::new();
-                for (at, z) in normalized[index].iter().enumerate() {
-                    let (pixel, channel) = (at / segment.channels, first + at % segment.channels);
-                    let start = if accumulate { f64::from(starts[at]) } else { 0.0 };
-                    let d = if passes(*z) { dx[pixel * channels + channel] } else { 0.0 };
-                    // |dlogit| is at most 1 / images.
-                    let terms: f64 = magnitudes.iter().skip(channel).step_by(channels).sum();
-                    expected.push((start + d, start.abs() + terms / (case.batch * pixels) as f64));
+                let (input, z) = (&head.inputs[index], &normalized[index]);
+                let du = dx.channels(first..first + segment.channels, channels);
+                let mut expected = du.masked(|at| passes(z[at]));
+                if accumulate {
+                    expected = expected.plus(&wide(input.values()));
                 }
-                let label = format!("{label}, input {index}");
-                worst[0] = worst[0].max(assert_rounded(&label, &head.inputs[index].gradient(), &expected));
+                tally.take_right(&format!("{label}, input {index}"), wide(input.gradient()), &expected, true);
                 first += segment.channels;
             }
             let mut expected = Found::default();
             expected.insert("loss", vec![1], [forward.losses.iter().sum::<f64>() / case.batch as f64]);
             expected.insert("pooled", vec![case.batch, channels], forward.pooled);
             expected.insert("logits", vec![case.batch, bias.len()], forward.logits);
-            expected.insert("weight_gradient.0", vec![bias.len(), channels], dweights);
-            expected.insert("bias_gradient", vec![bias.len()], dbias);
+            expected.insert("weight_gradient.0", vec![bias.len(), channels], dweights.values);
+            expected.insert("bias_gradient", vec![bias.len()], dbias.values);
             found.0.retain(|name, _| expected.0.contains_key(name));
-            worst[1] = worst[1].max(compare(&label, found.0, expected.0, CPU_TOLERANCE));
+            worst = worst.max(compare(&label, found.0, expected.0, CPU_TOLERANCE));
         }
     }
-    println!("bf16: largest error {:.3} of what is allowed, of f32 sums {:.1e}", worst[0], worst[1]);
+    println!("bf16: {tally:?}, largest error of f32 sums {worst:.1e}");
 }
 
 fn check_predictions(on: On) {

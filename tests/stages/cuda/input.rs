@@ -1,15 +1,15 @@
 //! A value that a stage reads, and what the stage leaves for its producer.
 
 use super::numbers::{Numbers, allocate, download, pointer_of_pair, upload};
-use super::rows::{GradientSums, M1, M2, MEAN, RSTD, Rows, SCALE, SHIFT};
+use super::rows::assert_sums;
 use crate::case::{Case, Kind, Normalization};
 use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::device::{Buffer, Device, Pointer};
 use crosstalk::network::Segments;
-use crosstalk::ops::cuda::{Source, SourceFlags, Stage, Storage};
-use crosstalk::ops::normalization::reference as normalization;
+use crosstalk::ops::cuda::{Source, SourceFlags, Storage};
+use crosstalk::ops::normalization::reference::{self as normalization, Rows};
 use crosstalk::tensor::Shape;
 
 pub struct Input {
@@ -110,10 +110,11 @@ impl Input {
         found.vector(format!("input_variance.{index}"), channels, variance);
         let Some(gradient) = &gradient else { return };
         let rows = Rows(download(rows));
-        let sums = GradientSums::new(gradient, &values.download(), &rows);
-        sums.assert_close(&label, [rows.row(M1), rows.row(M2)], (gradient.len() / channels.stored) as f64);
+        let sums = rows.gradient_sums(gradient, &values.download());
+        let count = (gradient.len() / channels.stored) as f64;
+        assert_sums(&label, &sums, [rows.row(Rows::M1), rows.row(Rows::M2)], count);
         if let Some([scale, shift]) = affine_gradients {
-            sums.assert_close(&label, [&download(shift), &download(scale)], 1.0);
+            assert_sums(&label, &sums, [&download(shift), &download(scale)], 1.0);
         }
     }
 }
@@ -131,11 +132,13 @@ impl InputNormalization {
         let y: Vec<f64> = values.download().into_iter().map(f64::from).collect();
         let (count, mean, squares) = normalization::moments(&y, stored);
         let variance: Vec<f64> = squares.iter().map(|square| square / count).collect();
-        let mut rows = Rows(vec![0.0; Stage::NORMALIZATION_ROWS * stored]);
+        let mut rows = Rows(vec![0.0; Rows::COUNT * stored]);
         for (channel, &at) in channels.positions.iter().enumerate() {
             let rstd = 1.0 / (variance[at] + case.epsilon).sqrt();
             let [gamma, beta] = affine.as_ref().map_or([1.0, 0.0], |affine| affine.each_ref().map(|v| v[channel]));
-            for (row, value) in [(MEAN, mean[at]), (SCALE, gamma * rstd), (SHIFT, beta), (RSTD, rstd)] {
+            for (row, value) in
+                [(Rows::MEAN, mean[at]), (Rows::SCALE, gamma * rstd), (Rows::SHIFT, beta), (Rows::RSTD, rstd)]
+            {
                 rows.row_mut(row)[at] = value as f32;
             }
         }

@@ -21,11 +21,11 @@ fn on_a_gpu_the_kernels_of_linear_operations_agree_with_the_reference() {
 
 #[test]
 fn the_kernels_of_linear_operations_in_bf16_are_right_to_their_last_places() {
-    check_in_bf16(On::Emulator);
+    check_in_bf16(On::Emulator, is_linear);
 }
 
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_the_kernels_of_linear_operations_in_bf16_are_right_to_their_last_places() {
-    check_in_bf16(On::Gpu);
+    check_in_bf16(On::Gpu, is_linear);
 }

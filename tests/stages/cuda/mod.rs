@@ -1,6 +1,5 @@
 //! Stages on the CUDA kernels, which the emulator runs and, where asked for, a GPU. Linear operations share their tests, which ask each for its kernels.
 
-mod bf16;
 mod device_stage;
 mod head;
 mod input;

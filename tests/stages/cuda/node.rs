@@ -1,7 +1,7 @@
 //! Sums of gated terms.
 
-use super::bf16::check_nodes_in_bf16;
 use super::plain::Plain;
+use super::rounded::check_in_bf16;
 use super::{On, check_against_the_reference};
 use crate::case::Kind;
 use crosstalk::ops::cuda::{Geometry, Storage};
@@ -21,13 +21,13 @@ fn on_a_gpu_the_kernels_of_nodes_agree_with_the_reference() {
 
 #[test]
 fn the_kernels_of_nodes_in_bf16_are_right_to_their_last_places() {
-    check_nodes_in_bf16(On::Emulator);
+    check_in_bf16(On::Emulator, |kind| kind == Kind::Node);
 }
 
 #[test]
 #[ignore = "needs a GPU"]
 fn on_a_gpu_the_kernels_of_nodes_in_bf16_are_right_to_their_last_places() {
-    check_nodes_in_bf16(On::Gpu);
+    check_in_bf16(On::Gpu, |kind| kind == Kind::Node);
 }
 
 /// Output and gradients of small whole numbers.

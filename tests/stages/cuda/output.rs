@@ -1,14 +1,13 @@
 //! What a stage writes, and its gradient as a consumer leaves it.
 
 use super::numbers::{Numbers, allocate, download, upload};
-use super::rows::{GradientSums, M1, M2, MEAN, RSTD, Rows, SCALE, SHIFT};
 use crate::case::{Case, Normalization};
 use crate::channels::Channels;
 use crate::found::Found;
 use crate::given::Given;
 use crosstalk::device::{Buffer, Device};
-use crosstalk::ops::cuda::{Stage, Storage};
-use crosstalk::ops::normalization::reference as normalization;
+use crosstalk::ops::cuda::Storage;
+use crosstalk::ops::normalization::reference::{self as normalization, GradientSums, Rows};
 use crosstalk::tensor::Shape;
 
 pub struct Output {
@@ -42,7 +41,7 @@ impl Output {
             upload(device, name, &padded)
         };
         let normalization = (case.normalization() != Normalization::None).then(|| OutputNormalization {
-            rows: allocate(device, "normalization", Stage::NORMALIZATION_ROWS * stored),
+            rows: allocate(device, "normalization", Rows::COUNT * stored),
             moments: allocate(device, "moments", parts as usize * 2 * stored),
             statistics: allocate(device, "statistics", 2 * stored),
             affine: (case.normalization() == Normalization::Affine).then(|| ["gamma", "beta"].map(affine)),
@@ -56,9 +55,9 @@ impl Output {
     pub fn finish_gradient(&mut self) {
         let Some(OutputNormalization { rows: table, sums, .. }) = &mut self.normalization else { return };
         let (gradient, mut rows) = (self.gradient.download(), Rows(download(table)));
-        *sums = GradientSums::new(&gradient, &self.values.download(), &rows).sums;
+        *sums = rows.gradient_sums(&gradient, &self.values.download()).map(|GradientSums { sums, .. }| sums);
         let pixels = (gradient.len() / rows.channels()) as f64;
-        for (row, sums) in [M1, M2].into_iter().zip(&*sums) {
+        for (row, sums) in [Rows::M1, Rows::M2].into_iter().zip(&*sums) {
             rows.row_mut(row).iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / pixels) as f32);
         }
         table.upload(&rows.0).expect("values");
@@ -92,10 +91,10 @@ impl Output {
             for (name, found, expected, scale) in [
                 ("mean", statistics[channel], mean[channel], mean[channel].abs() + deviation),
                 ("variance", statistics[stored + channel], variance, variance),
-                ("row of the mean", rows.row(MEAN)[channel].into(), statistics[channel], mean[channel].abs()),
-                ("row of rstd", rows.row(RSTD)[channel].into(), rstd, rstd),
-                ("scale", rows.row(SCALE)[channel].into(), rstd * of(&gamma, 1.0), rstd),
-                ("shift", rows.row(SHIFT)[channel].into(), of(&beta, 0.0), 1.0),
+                ("row of the mean", rows.row(Rows::MEAN)[channel].into(), statistics[channel], mean[channel].abs()),
+                ("row of rstd", rows.row(Rows::RSTD)[channel].into(), rstd, rstd),
+                ("scale", rows.row(Rows::SCALE)[channel].into(), rstd * of(&gamma, 1.0), rstd),
+                ("shift", rows.row(Rows::SHIFT)[channel].into(), of(&beta, 0.0), 1.0),
             ] {
                 let error = (found - expected).abs();
                 assert!(error <= 1e-5 * scale, "{label}, {name} of channel {channel}: {found}, not {expected}");
