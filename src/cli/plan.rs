@@ -233,7 +233,7 @@ impl Plan {
             self.stage_bytes as f64 / 1e6
         );
         println!(
-            "Predicted {:.0} images/s of forward and backward; copies to and from the device, the update and the host are not in it.",
+            "Predicted {:.0} images/s of whole steps; copies to and from the device and the host are not in it.",
             self.predicted_images_per_second
         );
     }
