@@ -99,6 +99,14 @@ pub trait Backend: Sync {
     /// What a run takes at most beside banks and mini-batches.
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory;
 
+    /// Checks that it can run what is asked of it, and takes the memory for it.
+    ///
+    /// # Errors
+    /// Not enough device memory, or a stage that the device cannot run.
+    fn reserve(&self, _demand: &Demand<'_>) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     fn plans(&self) -> &TrainingPlans;
 
     /// The training plan of one child of a model, or of its mixture.

@@ -63,6 +63,16 @@ pub enum DeviceError {
     #[error("kernel `{}`: {}", .0.kernel, .0)]
     Fault(Box<Fault>),
 
+    #[error(
+        "stage `{stage}` does not fit a GPU: its kernel {kernel} needs {needed} KiB of shared memory, but a block has at most {most}; compute on the CPU, or with a smaller kernel, dilation or number of channels"
+    )]
+    SharedMemory { stage: String, kernel: &'static str, needed: u32, most: u32 },
+
+    #[error(
+        "stage `{stage}` reads the network's input, which on a GPU only convolutions can: begin the stem with a convolution, or compute on the CPU"
+    )]
+    ReadsImage { stage: String },
+
     #[error("{doing}: the CUDA driver reports {error}")]
     Driver { doing: String, error: String },
 }

@@ -5,7 +5,7 @@
 
 mod alphas;
 mod block;
-mod candidate_table;
+mod candidate;
 mod canonical;
 mod cell;
 mod child;

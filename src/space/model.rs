@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::candidate_table::CandidateTable;
-use crate::ops::Kind;
+pub use super::candidate::Candidate;
+pub use super::layer::Layer;
 
 /// A search space: macro skeleton, cell graphs, candidates, normalization and official parameter names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,36 +96,6 @@ pub struct Stem {
     pub layers: Vec<Layer>,
 }
 
-/// One stage: a ReLU (if any), a linear operation, batch normalization (if it has a name).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Layer {
-    /// By its name.
-    pub operation: &'static Kind,
-    #[serde(default)]
-    pub relu: bool,
-    /// Width of the square window: odd, padded so that stride 1 keeps the size; or, for a pool, even and equal to the
-    /// stride, without padding. A factorized reduction says nothing of its window: its kernel is 1, its stride 2.
-    #[serde(default = "one")]
-    pub kernel: usize,
-    #[serde(default = "one")]
-    pub dilation: usize,
-    #[serde(default = "one")]
-    pub stride: usize,
-    /// This layer takes the stride of the edge that it stands on.
-    #[serde(default)]
-    pub edge_stride: bool,
-    /// Output channels as a multiple of the place's C; 1 unless given. A pool keeps the channels that it is given.
-    #[serde(default = "one")]
-    pub channels: usize,
-    /// Parameter names without `.weight`, below the prefix: one for a convolution, two for a depthwise separable one
-    /// (depthwise, pointwise) and for a factorized reduction; none for a pool.
-    #[serde(default)]
-    pub weights: Vec<String>,
-    /// Name of its batch normalization below the prefix, if it has one.
-    pub norm: Option<String>,
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skeleton {
@@ -210,21 +180,6 @@ pub struct Residual {
     pub branches: Vec<Vec<Layer>>,
 }
 
-/// What a candidate computes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind", try_from = "CandidateTable")]
-pub enum Candidate {
-    /// Zero: no path.
-    Zero,
-    /// The input itself at stride 1; at stride 2 these layers.
-    Identity {
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        reduction: Vec<Layer>,
-    },
-    /// Layers one after the other; names below the edge's prefix.
-    Layers { layers: Vec<Layer> },
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
@@ -234,8 +189,4 @@ pub struct Head {
     pub relu: bool,
     /// Name of the linear classifier, without `.weight` and `.bias`.
     pub classifier: String,
-}
-
-const fn one() -> usize {
-    1
 }

@@ -4,11 +4,12 @@ use super::available::{available_bytes, resident_bytes};
 use super::config::NormRegime;
 use super::device_memory::DevicePlan;
 use super::{Evaluator, Setup, TrainError, Trainer};
-use crate::backend::{Backend, Demand};
+use crate::backend::{Backend, Demand, LanePlan};
 use crate::data::image_length;
 use crate::plan::Choice;
 use crate::space::Child;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Pages of the program that are touched later, statistics, tables and plots.
 const PROGRAM_BYTES: usize = 3 << 20;
@@ -94,6 +95,38 @@ impl<'a> Workload<'a> {
     }
 }
 
+/// The graphs that some work runs.
+struct Planned<'a> {
+    training: Vec<Arc<LanePlan>>,
+    lanes: usize,
+    training_images: usize,
+    evaluation: Vec<&'a LanePlan>,
+    evaluation_images: usize,
+}
+
+impl<'a> Planned<'a> {
+    fn new<B: Backend>(trainer: &Trainer<B>, work: &Workload<'a>) -> Self {
+        let choices = work.trained.iter().map(|child| child.as_ref().map_or(Choice::Mixture, Choice::Child));
+        Self {
+            training: choices.map(|choice| trainer.backend.training_plan(&trainer.setup.model, choice)).collect(),
+            lanes: work.lanes,
+            training_images: work.images,
+            evaluation: work.evaluation.iter().flat_map(|(evaluator, _)| evaluator.plan.graphs()).collect(),
+            evaluation_images: work.evaluation.map_or(0, |(evaluator, norms)| evaluator.batch_images(norms)),
+        }
+    }
+
+    fn demand(&self) -> Demand<'_> {
+        Demand {
+            training: &self.training,
+            lanes: self.lanes,
+            training_images: self.training_images,
+            evaluation: &self.evaluation,
+            evaluation_images: self.evaluation_images,
+        }
+    }
+}
+
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryPlan {
@@ -117,18 +150,13 @@ pub struct MemoryPlan {
 
 impl MemoryPlan {
     pub fn new<B: Backend>(trainer: &Trainer<B>, work: &Workload<'_>) -> Self {
+        Self::of(trainer, work, &Planned::new(trainer, work))
+    }
+
+    fn of<B: Backend>(trainer: &Trainer<B>, work: &Workload<'_>, planned: &Planned<'_>) -> Self {
         let model = &trainer.setup.model;
-        let choices = work.trained.iter().map(|child| child.as_ref().map_or(Choice::Mixture, Choice::Child));
-        let plans: Vec<_> = choices.map(|choice| trainer.backend.training_plan(model, choice)).collect();
-        let graphs: Vec<_> = work.evaluation.iter().flat_map(|(evaluator, _)| evaluator.plan.graphs()).collect();
-        let evaluation_images = work.evaluation.map_or(0, |(evaluator, norms)| evaluator.batch_images(norms));
-        let working = trainer.backend.working_memory(&Demand {
-            training: &plans,
-            lanes: work.lanes,
-            training_images: work.images,
-            evaluation: &graphs,
-            evaluation_images,
-        });
+        let working = trainer.backend.working_memory(&planned.demand());
+        let evaluation_images = planned.evaluation_images;
         let number_bytes = size_of::<B::Real>();
         let pixel_bytes = image_length(trainer.setup.dataset.shape()) * number_bytes;
         let mini_batches = product([work.mini_batches, work.images, pixel_bytes]);
@@ -195,14 +223,16 @@ impl MemoryPlan {
 
 impl<B: Backend> Trainer<B> {
     /// Checks that the memory that is available, the host's and a GPU's, suffices for some work, where the system tells: taking too much would end the process
-    /// without a word.
+    /// without a word. A GPU's is taken.
     ///
     /// # Errors
     /// Says how much is planned, how much there is, and what to lower.
     pub fn check_memory(&self, work: &Workload<'_>) -> Result<(), TrainError> {
-        let plan = MemoryPlan::new(self, work);
+        let planned = Planned::new(self, work);
+        let plan = MemoryPlan::of(self, work, &planned);
         plan.check(available_bytes())?;
-        plan.device.map_or(Ok(()), |plan| plan.check())
+        plan.device.map_or(Ok(()), |plan| plan.check())?;
+        Ok(self.backend.reserve(&planned.demand())?)
     }
 
     /// Children that bound what the run takes, or its mixture: all that it trains if it is short or its children are few, otherwise also each edge's

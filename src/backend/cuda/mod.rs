@@ -14,6 +14,7 @@ mod pixels;
 mod places;
 mod program;
 mod replica;
+mod reserve;
 mod results;
 mod step_end;
 mod step_plan;
@@ -41,18 +42,17 @@ use crate::device::{Device, DeviceError};
 use crate::network::{Model, State};
 use crate::ops::cuda::Storage;
 use crate::plan::Choice;
-use layout::{LaneLayout, LaneShape, Sizes};
 use memory::Memory;
 use pixels::PixelLoader;
 use places::Growing;
-use program::{Ending, run};
+use program::run;
+use reserve::lane_shape;
 use results::Results;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tables::Capacities;
-use update::Update;
+use update::{Ending, Update};
 use wave::{WaveLane, Waves};
-use wave_planner::Load;
 
 /// The CUDA backend.
 pub struct Cuda {
@@ -145,20 +145,8 @@ impl Backend for Cuda {
     }
 
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
-        let load = |plan: &LanePlan, images: usize, training: bool| {
-            let mut sizes = Sizes::default();
-            let shape = LaneShape {
-                plan,
-                images,
-                training,
-                weight_gradients: training,
-                keeps_row: false,
-                gated: training,
-                given: &[],
-            };
-            let layout = LaneLayout::new(&shape, self.storage, &mut sizes);
-            Load::of_lane(&shape, &layout.kernels, self.storage, sizes.bytes())
-        };
+        let load =
+            |plan: &LanePlan, images, training| reserve::load(&lane_shape(plan, images, training), self.storage).0;
         let training = demand.most_training(|plan| {
             let lane = load(plan, demand.training_images, true);
             (lane.bytes as usize).saturating_mul(self.planner.together(lane, demand.lanes))
@@ -166,6 +154,12 @@ impl Backend for Cuda {
         let evaluation = demand.most_evaluation(|plan| load(plan, demand.evaluation_images, false).bytes as usize);
         // An evaluation uses what training has.
         WorkingMemory { training, evaluation: evaluation.saturating_sub(training), scratch: 0 }
+    }
+
+    fn reserve(&self, demand: &Demand<'_>) -> Result<(), DeviceError> {
+        let shared_bytes = self.device.properties().shared_bytes_per_block;
+        let sizes = reserve::sizes(demand, &self.planner, self.storage, shared_bytes)?;
+        self.lock().memory.reserve(&sizes)
     }
 
     fn plans(&self) -> &TrainingPlans {

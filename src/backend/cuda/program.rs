@@ -7,21 +7,11 @@ use super::places::Growing;
 use super::step_end::End;
 use super::table_builder::Builder;
 use super::tables::{Capacities, Sections, TableName, Tables};
-use super::update::Update;
+use super::update::Ending;
 use super::wave::Waves;
 use super::wave_program::WaveProgram;
 use crate::device::DeviceError;
 use crate::ops::cuda::Storage;
-
-/// What follows the passes of all lanes.
-pub enum Ending<'a> {
-    /// Nothing; the gradients of lanes stay apart.
-    Nothing,
-    /// Running statistics move.
-    Running,
-    /// And weights, of replicas in the order of their numbers.
-    Update(&'a [Update]),
-}
 
 /// Runs lanes, and what follows. `capacities`: of steps of the same kind.
 ///

@@ -2,10 +2,9 @@
 
 use super::gradients::Spread;
 use super::memory::Memory;
-use super::program::Ending;
 use super::table_builder::{Builder, Table};
 use super::tables::{Section, TableName, Tables};
-use super::update::StepTables;
+use super::update::{Ending, StepTables};
 use super::wave::Waves;
 use super::wave_program::WaveProgram;
 use crate::device::Command;

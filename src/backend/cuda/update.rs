@@ -15,6 +15,16 @@ use crate::ops::sgd::{Sgd, Unsampled};
 use crate::tensor::padded_channels;
 use std::collections::BTreeMap;
 
+/// What follows the passes of all lanes.
+pub enum Ending<'a> {
+    /// Nothing; the gradients of lanes stay apart.
+    Nothing,
+    /// Running statistics move.
+    Running,
+    /// And weights, of replicas in the order of their numbers.
+    Update(&'a [Update]),
+}
+
 /// How a replica is updated.
 pub struct Update {
     pub sgd: Sgd,

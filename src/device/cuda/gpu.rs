@@ -1,8 +1,9 @@
 //! Buffers and launches on one GPU, in one stream.
 
+use super::failure::failed;
 use super::graph::Graph;
 use super::pinned::{Free, PinnedFetch};
-use super::probe::{self, describe};
+use super::probe;
 use super::ring::{self, Ring};
 use crate::device::driver::Driver;
 use crate::device::repeats::Repeats;
@@ -142,12 +143,6 @@ fn properties(context: &CudaContext) -> Result<Properties, DriverError> {
         memory_bytes: context.total_mem()? as u64,
         shared_bytes_per_block: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
     })
-}
-
-/// Turns the driver's error into ours.
-pub(super) fn failed(doing: &str) -> impl FnOnce(DriverError) -> DeviceError {
-    let doing = doing.to_owned();
-    move |error| DeviceError::Driver { doing, error: describe(error) }
 }
 
 impl Driver for Gpu {

@@ -1,6 +1,6 @@
 //! A sequence of commands as a CUDA graph: one call starts all of its launches.
 
-use super::gpu::failed;
+use super::failure::failed;
 use crate::device::DeviceError;
 use cudarc::driver::{CudaStream, result, sys};
 

@@ -1,5 +1,6 @@
 //! A GPU through the CUDA driver, which is loaded when it is first asked for: a program without a GPU needs none.
 
+mod failure;
 mod gpu;
 mod graph;
 mod pinned;

@@ -1,6 +1,6 @@
 //! Pinned host memory, from which and to which a GPU copies on its own.
 
-use super::gpu::failed;
+use super::failure::failed;
 use crate::device::DeviceError;
 use crate::device::fetch::Fetch;
 use cudarc::driver::{CudaContext, CudaStream, result, sys};

@@ -1,5 +1,6 @@
 //! Which driver and which GPUs there are. Never panics, whatever is installed.
 
+use super::failure::describe;
 use crate::device::{DeviceError, Unusable};
 use cudarc::driver::{CudaContext, DriverError, result, sys};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,9 +89,4 @@ fn device(ordinal: i32) -> Result<DeviceInfo, DriverError> {
 
 fn fails(error: DriverError) -> Unusable {
     Unusable::DriverFails(describe(error))
-}
-
-/// The driver's code, without asking it for more: the answer may be what fails.
-pub(super) fn describe(error: DriverError) -> String {
-    format!("error {}", error.0 as u32)
 }

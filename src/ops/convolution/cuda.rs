@@ -18,6 +18,10 @@ impl CudaLinear for Convolution {
         DeviceWindow::of(&self.window)
     }
 
+    fn reads_images(&self) -> bool {
+        true
+    }
+
     fn kernels(&self, geometry: &Geometry, from_image: bool, storage: Storage) -> StageKernels {
         kernels(geometry, self.flops(), from_image, storage)
     }

@@ -16,6 +16,11 @@ pub trait CudaLinear {
         0
     }
 
+    /// Whether its kernels read the network's input, which is f32 with channels padded to 4.
+    fn reads_images(&self) -> bool {
+        false
+    }
+
     /// Its kernels. Of the network's input, nobody wants the gradient: `from_image`.
     fn kernels(&self, geometry: &Geometry, from_image: bool, storage: Storage) -> StageKernels;
 }

@@ -10,6 +10,10 @@ impl CudaLinear for FactorizedReduce {
         DeviceWindow { kernel: 1, stride: 2, dilation: 1, padding: 0, taps: 2, diagonal }
     }
 
+    fn reads_images(&self) -> bool {
+        true
+    }
+
     fn kernels(&self, geometry: &Geometry, from_image: bool, storage: Storage) -> StageKernels {
         convolution::cuda::kernels(geometry, self.flops(), from_image, storage)
     }

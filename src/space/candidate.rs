@@ -3,13 +3,28 @@
 //! Serde's tagged enums ignore unknown keys beside a unit variant and forget line numbers, so the file is read into
 //! this plain table first.
 
-use serde::Deserialize;
+use super::layer::Layer;
+use serde::{Deserialize, Serialize};
 
-use super::model::{Candidate, Layer};
+/// What a candidate computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", try_from = "CandidateTable")]
+pub enum Candidate {
+    /// Zero: no path.
+    Zero,
+    /// The input itself at stride 1; at stride 2 these layers.
+    Identity {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reduction: Vec<Layer>,
+    },
+    /// Layers one after the other; names below the edge's prefix.
+    Layers { layers: Vec<Layer> },
+}
 
+/// What stands in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CandidateTable {
+struct CandidateTable {
     kind: Kind,
     layers: Option<Vec<Layer>>,
     reduction: Option<Vec<Layer>>,
