@@ -83,3 +83,27 @@ fn reads_what_it_may(stage: &Stage) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Model, Network, NetworkSize, Sharing};
+    use crate::space::{Child, Space};
+    use crate::tensor::Shape;
+    use std::sync::Arc;
+
+    #[test]
+    fn stages_fit_the_shared_memory_of_a_gpu_and_not_less() {
+        let space = Space::built_in("zhang64").expect("a built-in space");
+        let size = NetworkSize { input: Shape::new(8, 8, 3), channels: 8, cells: 1, classes: 10 };
+        let model = Model::new(Network::build(&space, size).expect("a valid size"), Sharing::All, &[]);
+        let graph = Graph::of_children(&model, &[Child(vec![1, 2, 3])]);
+        let plans = [Arc::new(LanePlan::training(&model.network, graph))];
+        let demand = Demand { training: &plans, lanes: 3, training_images: 4, evaluation: &[], evaluation_images: 0 };
+        let sizes = |kibibytes: u32| sizes(&demand, &WavePlanner::fixed(2), Storage::F32, kibibytes << 10);
+        let (lane, _) = load(&lane_shape(&plans[0], 4, true), Storage::F32);
+        assert_eq!(sizes(99).expect("every GPU has that").arena.bytes() as u64, 2 * lane.map_bytes);
+        let error = sizes(4).map(|_| ()).expect_err("too little").to_string();
+        assert!(error.contains(" KiB of shared memory, but a block has at most 4;"), "{error}");
+    }
+}
