@@ -4,7 +4,7 @@
 //     byte 0 outside the image; then 0 inside the cutout and in padding channels. The table holds (byte / 255 - mean) / std.
 // Layout: pixels u8 [image of the set][row][column][channel]; table f32 [channel][256]; out f32 [row][column][channel, padded to a multiple
 //     of 4] of every task, an image of a mini-batch.
-// Mapping: one thread a pixel, 256 threads a block; grid (blocks of pixels, tasks).
+// Mapping: one thread a pixel, 256 threads a block; grid (tasks, blocks of pixels).
 // Shared memory: none. The table (3 KiB with three channels) stays in the first-level cache.
 // Traffic: c bytes read and 4 padded(c) bytes written a pixel (19 with three channels), no FLOPs.
 // Determinism: no pixel depends on another.
@@ -30,12 +30,12 @@ static_assert(sizeof(PixelTask) == 32 && sizeof(PixelShape) == 12);
 extern "C" __global__ void __launch_bounds__(256) gather_pixels(const PixelTask* __restrict__ tasks, const uint8_t* __restrict__ pixels,
                                                                const float* __restrict__ table, const PixelShape* __restrict__ size,
                                                                const uint32_t* __restrict__ count) {
-    if (blockIdx.y >= *count) return;
+    if (blockIdx.x >= *count) return;
     const PixelShape shape = *size;
     const unsigned all = shape.height * shape.width;
-    const unsigned pixel = blockIdx.x * blockDim.x + threadIdx.x;
+    const unsigned pixel = blockIdx.y * blockDim.x + threadIdx.x;
     if (pixel >= all) return;
-    const PixelTask task = tasks[blockIdx.y];
+    const PixelTask task = tasks[blockIdx.x];
     const unsigned y = pixel / shape.width, x = pixel % shape.width;
     const unsigned source_y = y + task.dy;
     const unsigned source_x = (task.flip ? shape.width - 1 - x : x) + task.dx;

@@ -5,8 +5,8 @@
 //     add_gate_parts: to = the sum of `parts` numbers in f64: lane l of a warp adds numbers l, l + 32, ... in order, then lanes are added by
 //     halving.
 // Layout: a term's parts [part][len], to [len]; of a gate: parts [part], to one f64.
-// Mapping: add_gradients, blocks of 256 numbers (x) of an entry (y); an entry that is shorter leaves the others idle. add_gate_parts, a warp
-//     an entry, eight a block (x).
+// Mapping: add_gradients, an entry (x), blocks of 256 numbers of it (y); an entry that is shorter leaves the others idle. add_gate_parts, a
+//     warp an entry, eight a block (x).
 // Shared memory: none.
 // Traffic: reads all parts, writes len.
 // Determinism: the order of a sum is that of lanes and parts, however lanes are spread over launches.
@@ -37,9 +37,9 @@ static_assert(sizeof(Gradient) == 32 && sizeof(Term) == 16 && sizeof(GateParts) 
 
 extern "C" __global__ void __launch_bounds__(256) add_gradients(const Gradient* __restrict__ entries, const Term* __restrict__ terms,
                                                                 const uint32_t* __restrict__ count) {
-    if (blockIdx.y >= *count) return;
-    const Gradient entry = entries[blockIdx.y];
-    const unsigned i = blockIdx.x * THREADS + threadIdx.x;
+    if (blockIdx.x >= *count) return;
+    const Gradient entry = entries[blockIdx.x];
+    const unsigned i = blockIdx.y * THREADS + threadIdx.x;
     if (i >= entry.len) return;
     float total = entry.accumulate ? entry.to[i] : 0.0f;
     for (unsigned index = 0; index < entry.terms; index++) {

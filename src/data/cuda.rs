@@ -37,7 +37,7 @@ const _: () = assert!(size_of::<PixelTask>() == 32 && size_of::<DeviceShape>() =
 /// Of so many images. Arguments: tasks, [`ResidentPixels::pointers`], count.
 pub fn gather_pixels(shape: Shape, images: u32) -> Launch {
     let blocks = (shape.pixels() as u32).div_ceil(THREADS);
-    Launch { grid: [blocks, images, 1], ..Launch::new("gather_pixels", blocks, THREADS) }
+    Launch { grid: [images, blocks, 1], ..Launch::new("gather_pixels", images, THREADS) }
 }
 
 /// A data set's bytes and pixel table in device memory.

@@ -28,6 +28,8 @@ pub struct Workload<'a> {
     images: usize,
     /// Copies of one replica's weights and momentum: for a checkpoint, or to step on.
     copies: usize,
+    /// Of these, those that a device holds.
+    device_copies: usize,
     /// Rows of the record of steps.
     rows: usize,
     evaluation: Option<(&'a Evaluator, &'a [NormRegime])>,
@@ -48,6 +50,7 @@ impl<'a> Workload<'a> {
             mini_batches: trainer.mini_batches_per_step() as usize * replicas,
             images: trainer.most_images(),
             copies: 1,
+            device_copies: 0,
             rows: product([(trainer.last_step() - trainer.step) as usize, lanes]),
             evaluation: evaluator.map(|evaluator| (evaluator, trainer.setup.config.evaluation.norm.as_slice())),
             results: 1,
@@ -64,6 +67,7 @@ impl<'a> Workload<'a> {
             mini_batches: 0,
             images: 0,
             copies: 0,
+            device_copies: 0,
             rows: 0,
             evaluation,
             results: norms.len(),
@@ -79,6 +83,7 @@ impl<'a> Workload<'a> {
             mini_batches: 1,
             images,
             copies: 1,
+            device_copies: 0,
             rows: 0,
             evaluation: None,
             results: 0,
@@ -91,7 +96,7 @@ impl<'a> Workload<'a> {
         let steps = Self::gradients(evaluator.children.clone(), trainer.most_images());
         // Before, after each step, and after the step with gradient zero.
         let results = (evaluator.children.len() + 2) * norms.len();
-        Self { evaluation: Some((evaluator, norms)), results, ..steps }
+        Self { evaluation: Some((evaluator, norms)), results, device_copies: 1, ..steps }
     }
 }
 
@@ -170,7 +175,7 @@ impl MemoryPlan {
         let device = memory.map(|memory| DevicePlan {
             data: trainer.setup.dataset.images.len(),
             // Gradients stand beside weights and momenta.
-            banks: product([trainer.replicas.len() + work.banks, bank]) / 2 * 3,
+            banks: product([trainer.replicas.len() + work.banks + work.device_copies, bank]) / 2 * 3,
             mini_batches,
             training: working.training,
             evaluation: sum([working.evaluation, evaluated_pixels]),

@@ -242,7 +242,8 @@ impl<B: Backend> Run<B> {
             let begun = (step, begun?);
             let ends_epoch = step == last || step.is_multiple_of(self.trainer.steps_per_epoch());
             let checkpoints = step == last || step.is_multiple_of(checkpoint_every);
-            if ends_epoch || checkpoints || self.evaluation_is_due() {
+            let on_device = self.trainer.backend.device().is_some();
+            if !on_device || ends_epoch || checkpoints || self.evaluation_is_due() {
                 self.record_step(begun, &mut progress)?;
             } else {
                 pending = Some(begun);

@@ -236,7 +236,8 @@ impl<B: Backend> Trainer<B> {
         self.finish_step(step)
     }
 
-    /// Begins a step; the next may begin before this one is finished. Until then nothing but steps is to be done with the replicas.
+    /// Begins a step; the next may begin before this one is finished. Until then nothing but steps is to be done with the replicas, and none once a
+    /// step has failed.
     ///
     /// # Errors
     /// As [`Trainer::step`], for the loss on which architecture parameters step.

@@ -203,6 +203,11 @@ impl Sizes {
         Self { results: self.results, ..Self::default() }
     }
 
+    /// With the results of so many waves.
+    pub fn with_results_of(self, waves: usize) -> Self {
+        Self { results: self.results.times(waves), ..self }
+    }
+
     /// Of both, one after the other.
     pub fn or(&self, other: &Self) -> Self {
         let larger = |of: fn(&Self) -> Places| of(self).or(of(other));

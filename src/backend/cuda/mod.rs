@@ -1,6 +1,6 @@
 //! The backend for devices: lanes side by side, level by level, by the kernels of `kernels/` on a GPU or on the emulator.
 //!
-//! Banks, pixels and the update stay on the device. A step uploads the tables of its launches and downloads losses. Tiles and chunks are functions of a
+//! Banks, pixels and the update stay on the device. A step uploads the tables of its launches and downloads losses and statistics. Tiles and chunks are functions of a
 //! stage's shape, so that no result depends on which lanes run together.
 
 mod batches;
@@ -46,7 +46,6 @@ use memory::Memory;
 use pixels::PixelLoader;
 use places::Growing;
 use program::run;
-use reserve::lane_shape;
 use results::Results;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,20 +144,17 @@ impl Backend for Cuda {
     }
 
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
-        let load =
-            |plan: &LanePlan, images, training| reserve::load(&lane_shape(plan, images, training), self.storage).0;
-        let training = demand.most_training(|plan| {
-            let lane = load(plan, demand.training_images, true);
-            (lane.bytes as usize).saturating_mul(self.planner.together(lane, demand.lanes))
-        });
-        let evaluation = demand.most_evaluation(|plan| load(plan, demand.evaluation_images, false).bytes as usize);
+        let training = reserve::training(demand, &self.planner, self.storage);
+        let both = training.or(&reserve::evaluation(demand, &self.planner, self.storage));
         // An evaluation uses what training has.
-        WorkingMemory { training, evaluation: evaluation.saturating_sub(training), scratch: 0 }
+        WorkingMemory { training: training.bytes(), evaluation: both.bytes() - training.bytes(), scratch: 0 }
     }
 
     fn reserve(&self, demand: &Demand<'_>) -> Result<(), DeviceError> {
         let shared_bytes = self.device.properties().shared_bytes_per_block;
-        let sizes = reserve::sizes(demand, &self.planner, self.storage, shared_bytes)?;
+        reserve::check(demand, self.storage, shared_bytes)?;
+        let training = reserve::training(demand, &self.planner, self.storage);
+        let sizes = training.or(&reserve::evaluation(demand, &self.planner, self.storage));
         self.lock().memory.reserve(&sizes)
     }
 
@@ -269,13 +265,18 @@ impl Backend for Cuda {
         batch: &LoadedBatch<Self>,
         regime: Regime<'_>,
     ) -> Result<Evaluation, DeviceError> {
-        let bank = replica.host_weights(model)?;
+        // Statistics of the batch need nothing of the host.
+        let bank = match regime {
+            Regime::Batch => None,
+            _ => Some(replica.host_weights(model)?),
+        };
         let values = plan.graph.values.iter().enumerate();
-        let given = values.map(|(id, value)| given_statistics(bank, id, value, regime)).collect();
+        let given = |bank| values.map(|(id, value)| given_statistics(bank, id, value, regime)).collect();
+        let given = bank.map_or_else(Vec::new, given);
         let lane = WaveLane {
             training: false,
             weight_gradients: false,
-            bank: Some(bank),
+            bank,
             given,
             ..training_lane(0, (model, replica), plan, batch)
         };

@@ -14,6 +14,9 @@ pub struct DevicePixels {
     pool: Pool,
 }
 
+/// Free mini-batches that are kept when one of another size is asked for.
+const MOST_FREE: usize = 8;
+
 /// Memory of mini-batches that are gone. Work on the device is done in the order in which it is asked for, so what still reads it comes before
 /// what writes it anew.
 type Pool = Arc<Mutex<Vec<Buffer<f32>>>>;
@@ -121,8 +124,10 @@ impl PixelLoader {
         if let Some(found) = pool.iter().position(|buffer| buffer.len() == numbers) {
             return Ok(pool.swap_remove(found));
         }
-        // Mini-batches of another size are over, or will be made again.
-        pool.clear();
+        // Sizes come in turns, but not many of them.
+        if pool.len() >= MOST_FREE {
+            pool.remove(0);
+        }
         self.device.allocate("mini-batch", numbers)
     }
 }

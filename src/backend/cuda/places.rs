@@ -25,6 +25,11 @@ impl Places {
         self.bytes
     }
 
+    /// So many, one after another.
+    pub fn times(self, count: usize) -> Self {
+        Self { bytes: self.bytes.saturating_mul(count) }
+    }
+
     /// The longer one.
     pub fn or(self, other: Self) -> Self {
         Self { bytes: self.bytes.max(other.bytes) }

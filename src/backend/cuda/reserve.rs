@@ -8,51 +8,55 @@ use crate::device::DeviceError;
 use crate::ops::cuda::Storage;
 use crate::plan::{Graph, Stage, StageKind};
 
-/// What waves of the largest lanes need of every buffer.
-///
-/// # Errors
-/// A stage that no kernel can run with so many bytes of shared memory.
-pub fn sizes(
-    demand: &Demand<'_>,
-    planner: &WavePlanner,
-    storage: Storage,
-    shared_bytes: u32,
-) -> Result<Sizes, DeviceError> {
-    let mut all = Sizes::default();
-    for plan in demand.training {
+/// What the waves of a step need of every buffer, if all its lanes were of the plan that needs most of it.
+pub fn training(demand: &Demand<'_>, planner: &WavePlanner, storage: Storage) -> Sizes {
+    let steps = demand.training.iter().map(|plan| {
+        let mut filler = WaveFiller::new(planner, storage, Sizes::default());
         let lane = lane_shape(plan, demand.training_images, true);
-        all = all.or(&wave(&lane, demand.lanes, planner, storage, shared_bytes)?);
-    }
-    for plan in demand.evaluation {
-        let lane = lane_shape(plan, demand.evaluation_images, false);
-        all = all.or(&wave(&lane, 1, planner, storage, shared_bytes)?);
-    }
-    Ok(all)
+        let load = load(&lane, storage).0;
+        let together = planner.together(load, demand.lanes);
+        (0..together).for_each(|_| drop(filler.place(&lane)));
+        // Waves use the same memory, but for their results.
+        filler.all.with_results_of(demand.lanes.div_ceil(together.max(1)))
+    });
+    steps.fold(Sizes::default(), |all, step| all.or(&step))
+}
+
+/// The same of an evaluation.
+pub fn evaluation(demand: &Demand<'_>, planner: &WavePlanner, storage: Storage) -> Sizes {
+    let graphs = demand.evaluation.iter().map(|plan| {
+        let mut filler = WaveFiller::new(planner, storage, Sizes::default());
+        filler.place(&lane_shape(plan, demand.evaluation_images, false));
+        filler.all
+    });
+    graphs.fold(Sizes::default(), |all, graph| all.or(&graph))
 }
 
 /// A lane that needs as much as any of its plan.
-pub fn lane_shape(plan: &LanePlan, images: usize, training: bool) -> LaneShape<'_> {
+fn lane_shape(plan: &LanePlan, images: usize, training: bool) -> LaneShape<'_> {
     LaneShape { plan, images, training, weight_gradients: training, keeps_row: false, gated: training, given: &[] }
 }
 
-/// What a lane puts on a device.
-pub fn load(lane: &LaneShape<'_>, storage: Storage) -> (Load, LaneLayout) {
+/// What a lane puts on a device, and its places.
+fn load(lane: &LaneShape<'_>, storage: Storage) -> (Load, LaneLayout) {
     let mut sizes = Sizes::default();
     let layout = LaneLayout::new(lane, storage, &mut sizes);
     (Load::of_lane(lane, &layout.kernels, storage, sizes.bytes()), layout)
 }
 
-/// Of so many equal lanes, what those that run together need.
-fn wave(
-    lane: &LaneShape<'_>,
-    lanes: usize,
-    planner: &WavePlanner,
-    storage: Storage,
-    shared_bytes: u32,
-) -> Result<Sizes, DeviceError> {
-    let (load, layout) = load(lane, storage);
-    let graph = &lane.plan.graph;
-    graph.stages.iter().zip(&layout.kernels).try_for_each(|(stage, kernels)| {
+/// Whether every stage can run with so many bytes of shared memory.
+///
+/// # Errors
+/// Says which cannot.
+pub fn check(demand: &Demand<'_>, storage: Storage, shared_bytes: u32) -> Result<(), DeviceError> {
+    let training = demand.training.iter().map(|plan| lane_shape(plan, demand.training_images, true));
+    let evaluation = demand.evaluation.iter().map(|plan| lane_shape(plan, demand.evaluation_images, false));
+    training.chain(evaluation).try_for_each(|lane| check_lane(&lane, storage, shared_bytes))
+}
+
+fn check_lane(lane: &LaneShape<'_>, storage: Storage, shared_bytes: u32) -> Result<(), DeviceError> {
+    let (_, layout) = load(lane, storage);
+    lane.plan.graph.stages.iter().zip(&layout.kernels).try_for_each(|(stage, kernels)| {
         if !reads_what_it_may(stage) {
             let stage = stage.name.clone();
             return Err(DeviceError::ReadsImage { stage });
@@ -67,12 +71,7 @@ fn wave(
                 most: shared_bytes >> 10,
             }),
         }
-    })?;
-    let mut filler = WaveFiller::new(planner, storage, Sizes::default());
-    for _ in 0..planner.together(load, lanes) {
-        filler.place(lane);
-    }
-    Ok(filler.all)
+    })
 }
 
 /// The network's input is f32 with channels padded to four: only some kernels read it.
@@ -100,10 +99,13 @@ mod tests {
         let graph = Graph::of_children(&model, &[Child(vec![1, 2, 3])]);
         let plans = [Arc::new(LanePlan::training(&model.network, graph))];
         let demand = Demand { training: &plans, lanes: 3, training_images: 4, evaluation: &[], evaluation_images: 0 };
-        let sizes = |kibibytes: u32| sizes(&demand, &WavePlanner::fixed(2), Storage::F32, kibibytes << 10);
         let (lane, _) = load(&lane_shape(&plans[0], 4, true), Storage::F32);
-        assert_eq!(sizes(99).expect("every GPU has that").arena.bytes() as u64, 2 * lane.map_bytes);
-        let error = sizes(4).map(|_| ()).expect_err("too little").to_string();
+        let [one, two] = [1, 2].map(|lanes| training(&demand, &WavePlanner::fixed(lanes), Storage::F32));
+        assert_eq!([one, two].map(|sizes| sizes.arena.bytes() as u64), [lane.map_bytes, 2 * lane.map_bytes]);
+        // Of three lanes, in three waves and in two.
+        assert_eq!(4 * one.results.bytes(), 3 * two.results.bytes());
+        check(&demand, Storage::F32, 99 << 10).expect("every GPU has that");
+        let error = check(&demand, Storage::F32, 4 << 10).expect_err("too little").to_string();
         assert!(error.contains(" KiB of shared memory, but a block has at most 4;"), "{error}");
     }
 }

@@ -46,6 +46,8 @@ impl Commands {
             "nsys",
             "profile",
             "--trace=cuda",
+            // A step is one graph: its kernels, not the graph alone.
+            "--cuda-graph-trace=node",
             "--sample=none",
             "--cpuctxsw=none",
             "--capture-range=cudaProfilerApi",

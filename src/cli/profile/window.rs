@@ -46,7 +46,7 @@ pub struct Measured {
     predicted: Option<Predicted>,
 }
 
-/// What the cost model says of the same steps: their kernels, without copies, update and host.
+/// What the cost model says of the same steps: their kernels, without copies and host.
 #[derive(Serialize)]
 struct Predicted {
     device: &'static str,
@@ -84,17 +84,22 @@ impl DeviceTask for Window {
         let began = Instant::now();
         // As in a run: a step begins before the losses of the last one are there.
         let mut pending = None;
+        let mut last = began;
+        let mut finish = |trainer: &Trainer<B>, step| -> anyhow::Result<u64> {
+            let images = trainer.finish_step(step)?.images;
+            times.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+            progress.inc(1);
+            Ok(images)
+        };
         for _ in steps.clone() {
-            let step = Instant::now();
             let begun = trainer.begin_step()?;
             if let Some(before) = pending.replace(begun) {
-                images += trainer.finish_step(before)?.images;
+                images += finish(&trainer, before)?;
             }
-            times.push(step.elapsed().as_secs_f64());
-            progress.inc(1);
         }
-        if let Some(last) = pending {
-            images += trainer.finish_step(last)?.images;
+        if let Some(step) = pending {
+            images += finish(&trainer, step)?;
         }
         if let Some(device) = trainer.backend.device() {
             device.stop_profiler()?;
@@ -163,8 +168,7 @@ impl Measured {
         match (&self.predicted, facts) {
             (Some(predicted), Some(facts)) => {
                 println!(
-                    "Predicted for {} ({}): {:.0} images/s, {:.3} ms a step for the kernels of forward and backward, without copies, update \
-                     and host; measured / predicted {:.2}",
+                    "Predicted for {} ({}): {:.0} images/s, {:.3} ms a step for the kernels of whole steps, without copies and host; measured / predicted {:.2}",
                     facts.name,
                     facts.title,
                     predicted.images_per_second,

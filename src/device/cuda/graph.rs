@@ -25,8 +25,13 @@ impl Graph {
         let recorded = record();
         // SAFETY: the capture was begun above. It must end even where recording failed.
         let graph = unsafe { result::stream::end_capture(stream.cu_stream()) };
-        recorded?;
-        let graph = graph.map_err(failed("recording a graph"))?;
+        let graph = graph.map_err(failed("recording a graph"));
+        if let Err(error) = recorded {
+            // SAFETY: the graph was just made, and is not used.
+            let _ = graph.map(|graph| unsafe { result::graph::destroy(graph) });
+            return Err(error);
+        }
+        let graph = graph?;
         // SAFETY: the graph was just made, and is not needed once there is an executable one.
         unsafe {
             let made = result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0));

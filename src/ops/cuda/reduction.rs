@@ -49,8 +49,8 @@ const _: () = assert!(size_of::<Gradient>() == 32 && size_of::<Term>() == 16 && 
 /// Adds gradients: up to `entries`, the longest of `longest` numbers. Arguments: gradients, terms, count.
 pub fn add_gradients(entries: u32, longest: u32) -> Launch {
     let blocks = longest.div_ceil(StageLaunch::THREADS);
-    let launch = Launch::new("add_gradients", blocks, StageLaunch::THREADS);
-    Launch { grid: [blocks, entries, 1], ..launch }
+    let launch = Launch::new("add_gradients", entries, StageLaunch::THREADS);
+    Launch { grid: [entries, blocks, 1], ..launch }
 }
 
 /// Adds the sums of gates: up to `entries` entries, in f64. Arguments: entries, count.
