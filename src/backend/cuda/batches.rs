@@ -7,11 +7,15 @@ use super::wave::Waves;
 use crate::backend::LoadedBatch;
 use crate::data::cuda::{PixelTask, ResidentPixels, gather_pixels};
 use crate::device::Command;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 pub struct Batches<'a> {
-    /// Different ones, each with the first of its labels.
-    distinct: Vec<(&'a LoadedBatch<Cuda>, usize)>,
+    /// Different ones.
+    distinct: Vec<&'a LoadedBatch<Cuda>>,
+    /// The first label of each, by its address.
+    first_labels: HashMap<*const LoadedBatch<Cuda>, usize>,
     pub labels: Section<u8>,
     /// By data set.
     gathers: Vec<(Arc<ResidentPixels>, Table<PixelTask>)>,
@@ -19,16 +23,18 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     pub fn new(builder: &mut Builder<'_>, waves: &Waves<'a>) -> Self {
-        let mut distinct: Vec<(&LoadedBatch<Cuda>, usize)> = Vec::new();
+        let mut distinct: Vec<&LoadedBatch<Cuda>> = Vec::new();
+        let mut first_labels = HashMap::new();
         let mut labels = 0;
         for (lane, _) in waves.lanes() {
-            if !distinct.iter().any(|(known, _)| std::ptr::eq(*known, lane.batch)) {
-                distinct.push((lane.batch, labels));
+            if let Entry::Vacant(new) = first_labels.entry(std::ptr::from_ref(lane.batch)) {
+                new.insert(labels);
+                distinct.push(lane.batch);
                 labels += lane.batch.labels.len();
             }
         }
         let mut by_set: Vec<(Arc<ResidentPixels>, Vec<PixelTask>)> = Vec::new();
-        for gather in distinct.iter().filter_map(|(batch, _)| batch.pixels.to_gather()) {
+        for gather in distinct.iter().filter_map(|batch| batch.pixels.to_gather()) {
             match by_set.iter_mut().find(|(set, _)| Arc::ptr_eq(set, &gather.set)) {
                 Some((_, tasks)) => tasks.extend(gather.tasks),
                 None => by_set.push((gather.set, gather.tasks)),
@@ -36,17 +42,16 @@ impl<'a> Batches<'a> {
         }
         let labels = builder.section::<u8>(TableName::OfStep("labels"), labels);
         let table = |(number, (set, tasks))| (set, builder.table(TableName::Pixels(number), tasks));
-        Self { distinct, labels, gathers: by_set.into_iter().enumerate().map(table).collect() }
+        Self { distinct, first_labels, labels, gathers: by_set.into_iter().enumerate().map(table).collect() }
     }
 
     /// Of a mini-batch of one of the lanes.
     pub fn first_label(&self, batch: &LoadedBatch<Cuda>) -> usize {
-        let found = self.distinct.iter().find(|(known, _)| std::ptr::eq(*known, batch));
-        found.expect("a mini-batch of the step").1
+        self.first_labels[&std::ptr::from_ref(batch)]
     }
 
     pub fn fill(&self, tables: &mut Tables<'_>) {
-        let labels: Vec<u8> = self.distinct.iter().flat_map(|(batch, _)| &batch.labels).copied().collect();
+        let labels: Vec<u8> = self.distinct.iter().flat_map(|batch| &batch.labels).copied().collect();
         tables.write(&self.labels, &labels);
         self.gathers.iter().for_each(|(_, table)| table.fill(tables));
     }
@@ -61,6 +66,6 @@ impl<'a> Batches<'a> {
 
     /// Notes that the images were gathered.
     pub fn note_gathered(&self) {
-        self.distinct.iter().for_each(|(batch, _)| batch.pixels.note_gathered());
+        self.distinct.iter().for_each(|batch| batch.pixels.note_gathered());
     }
 }

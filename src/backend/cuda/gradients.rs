@@ -70,7 +70,7 @@ impl<T> WaveGradients<T> {
     }
 }
 
-/// The gradients of a wave's lanes, added to what earlier waves left. `bank`: of a replica's gradients.
+/// The gradients of a wave's lanes, added to what earlier waves left. `place`: where each goes.
 pub fn gradients(
     wave: usize,
     spread: &Spread,

@@ -23,6 +23,13 @@ impl<T> Clone for Section<T> {
 
 impl<T> Copy for Section<T> {}
 
+impl<T> Section<T> {
+    /// Entries that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
 /// Hands out sections.
 #[derive(Default)]
 pub struct Sections {
@@ -46,17 +53,11 @@ pub struct Tables<'a> {
     pub bytes: Vec<u8>,
 }
 
-impl<T> Section<T> {
-    /// Entries that it has room for.
-    pub fn capacity(&self) -> usize {
-        self.capacity
-    }
-}
-
 impl<'a> Tables<'a> {
     pub fn new(buffer: &'a Buffer<u8>, bytes: usize) -> Self {
         Self { buffer, bytes: vec![0; bytes] }
     }
+
     /// # Panics
     /// If the section ends before.
     pub fn pointer<T>(&self, section: &Section<T>, index: usize) -> Pointer {
@@ -94,7 +95,7 @@ pub enum TaskKind {
 
 /// The most entries that each table of steps of one kind has had, so that the commands of a step are those of the step before but for the
 /// contents of tables: blocks beyond a launch's tasks return at once.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Capacities {
     most: BTreeMap<TableName, usize>,
 }

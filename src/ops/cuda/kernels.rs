@@ -78,3 +78,16 @@ pub struct StageKernels {
     /// Parts of the gradients of its weights.
     pub weight_parts: [u32; 2],
 }
+
+impl StageKernels {
+    /// Of a stage without weights: one kernel forward, and one of its inputs' gradients.
+    pub fn without_weights(geometry: &Geometry, forward: StageKernel, gradient: StageKernel) -> Self {
+        Self {
+            geometry: *geometry,
+            forward,
+            gradient_parts: gradient.launch.parts,
+            backward: vec![gradient],
+            weight_parts: [0; 2],
+        }
+    }
+}

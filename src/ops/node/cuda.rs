@@ -17,13 +17,8 @@ pub fn kernels(geometry: &Geometry, terms: usize, gated: usize, storage: Storage
     let flops = KernelFlops::of_others(geometry.output_numbers() * (terms + gated) as u64);
     let backward = &[OutputGradient, InputsBehindGradients, InputGradients];
     let gradient = StageKernel::new(gradient(geometry, storage), flops, backward);
-    StageKernels {
-        geometry: *geometry,
-        forward: StageKernel::new(forward(geometry, storage), flops, &[Inputs, Output]),
-        gradient_parts: gradient.launch.parts,
-        backward: vec![gradient],
-        weight_parts: [0; 2],
-    }
+    let forward = StageKernel::new(forward(geometry, storage), flops, &[Inputs, Output]);
+    StageKernels::without_weights(geometry, forward, gradient)
 }
 
 fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {

@@ -28,13 +28,8 @@ impl CudaLinear for Pool {
             PoolKind::Average => &[OutputGradient, InputsBehindGradients, InputGradients],
         };
         let gradient = StageKernel::new(gradient(geometry, storage), flops, backward);
-        StageKernels {
-            geometry: *geometry,
-            forward: StageKernel::new(forward(geometry, storage), flops, &[Inputs, Output]),
-            gradient_parts: gradient.launch.parts,
-            backward: vec![gradient],
-            weight_parts: [0; 2],
-        }
+        let forward = StageKernel::new(forward(geometry, storage), flops, &[Inputs, Output]);
+        StageKernels::without_weights(geometry, forward, gradient)
     }
 }
 
