@@ -82,7 +82,8 @@ impl DeviceTask for Window {
         }
         let (mut images, mut times) = (0, Vec::new());
         let began = Instant::now();
-        // As in a run: a step begins before the losses of the last one are there.
+        // As in a run: on a device a step begins before the losses of the last one are there.
+        let on_device = trainer.backend.device().is_some();
         let mut pending = None;
         let mut last = began;
         let mut finish = |trainer: &Trainer<B>, step| -> anyhow::Result<u64> {
@@ -94,8 +95,9 @@ impl DeviceTask for Window {
         };
         for _ in steps.clone() {
             let begun = trainer.begin_step()?;
-            if let Some(before) = pending.replace(begun) {
-                images += finish(&trainer, before)?;
+            let ended = if on_device { pending.replace(begun) } else { Some(begun) };
+            if let Some(step) = ended {
+                images += finish(&trainer, step)?;
             }
         }
         if let Some(step) = pending {
