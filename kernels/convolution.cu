@@ -14,7 +14,8 @@
 //     gradient reads in + 2 out. 2 * taps * in * out FLOPs a pixel each. Floor on an H100: bytes / 3.35e12 s, FLOPs / 0.99e15 s in bf16.
 // Determinism: a sum runs over slices, then taps, then 16 channels in the order of one product; tiles and chunks are functions of the
 //     stage's shape alone.
-#include "epilogue.cuh"
+#include "input_gradient.cuh"
+#include "output.cuh"
 #include "product.cuh"
 #include "shared.cuh"
 
@@ -31,82 +32,111 @@ __device__ __forceinline__ void fill_taps(T* right, const Stage& stage, unsigned
     });
 }
 
-// Shared memory of the first two kernels, from its start: what the epilogue needs, then slice and weights, or sums.
+// Shared memory of the first two kernels: sums, the weights, then slice, or a tile of sums.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    unsigned& flag = shared_memory<unsigned>();
-    T* const slice = reinterpret_cast<T*>(&shared_memory<unsigned char>() + 16);
-    const Tile tile(stage.to, blockIdx.x);
-    const Halo halo = under_windows(stage, tile);
-    T* const right = slice + halo.pixels() * SLICE<T>;
     const unsigned column = blockIdx.z * COLUMNS, taps = stage.window.taps;
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    T* const right = reinterpret_cast<T*>(&shared + 1);
+    T* const slice = right + min(TAPS, taps) * CHANNELS * RIGHT<T, COLUMNS>;
+    float* const sums = reinterpret_cast<float*>(slice);
+    const Tiles tiles(stage.to, stage.to.chunk);
 
+    Halo halo = under_windows(stage);
     Product<T, COLUMNS> product;
     unsigned places[product.ROWS];
+    const Rectangle all(stage.to);
 #pragma unroll
     for (unsigned r = 0; r < product.ROWS; r++) {
         const unsigned row = product.row(r);
-        places[r] = window_place(stage, tile, halo, row < tile.pixels() ? row : 0);
+        places[r] = window_place(stage, all, halo, row < all.pixels() ? row : 0);
     }
-    for (unsigned channel = 0; channel < stage.in_channels; channel += CHANNELS) {
-        for (unsigned first = 0; first < taps; first += TAPS) {
-            const unsigned some = min(TAPS, taps - first);
-            __syncthreads();
-            if (first == 0) fill_input<T>(slice, stage, halo, channel);
-            fill_taps<T, COLUMNS, false>(right, stage, first, some, channel, column);
-            __syncthreads();
-            for (unsigned tap = 0; tap < some; tap++) {
-                const TapPlace at = tap_place(stage.window, first + tap);
-                const T* left[product.ROWS];
+    // A single slice with few taps has the same weights for all tiles.
+    const bool refills = stage.in_channels > CHANNELS || taps > TAPS;
+    InputSlice<T> input(stage, 0);
+    OutputWriter<T> writer(column, min(COLUMNS, stage.out_channels - column));
+    for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
+        place_under(halo, stage, tile);
+        product = Product<T, COLUMNS>();
+        for (unsigned channel = 0; channel < stage.in_channels; channel += CHANNELS) {
+            if (stage.in_channels > CHANNELS) input = InputSlice<T>(stage, channel);
+            for (unsigned first = 0; first < taps; first += TAPS) {
+                const unsigned some = min(TAPS, taps - first);
+                __syncthreads();
+                if (first == 0) input.fill(slice, stage, halo);
+                if (refills || tile.index == tiles.begin) fill_taps<T, COLUMNS, false>(right, stage, first, some, channel, column);
+                __syncthreads();
+                for (unsigned tap = 0; tap < some; tap++) {
+                    const TapPlace at = tap_place(stage.window, first + tap);
+                    const T* left[product.ROWS];
 #pragma unroll
-                for (unsigned r = 0; r < product.ROWS; r++) left[r] = slice + (places[r] + at.y * halo.columns + at.x) * SLICE<T>;
-                product.add(left, right + tap * CHANNELS * RIGHT<T, COLUMNS>);
+                    for (unsigned r = 0; r < product.ROWS; r++) left[r] = slice + (places[r] + at.y * halo.columns.value + at.x) * SLICE<T>;
+                    product.add(left, right + tap * CHANNELS * RIGHT<T, COLUMNS>);
+                }
             }
         }
+        __syncthreads();
+        spill(sums, product);
+        writer.write(stage, tile, sums, TILE<COLUMNS>, shared);
     }
-    float* const sums = reinterpret_cast<float*>(slice);
-    spill(sums, product);
-    write_output<T>(stage, tile, sums, TILE<COLUMNS>, column, min(COLUMNS, stage.out_channels - column), flag);
+    writer.finish(stage, shared);
+}
+
+// Where in a slice of the output's gradient the window lies whose tap `at` is pixel `pixel` of a tile of the input, or `none`.
+template <class T> __device__ __forceinline__ const T* window_of(const T* slice, const T* none, const Stage& stage, const Tile& tile, const Halo& halo, const Pixel& pixel, TapPlace at) {
+    const int stride = stage.window.stride, padding = stage.window.padding;
+    const int y = tile.y + pixel.y + padding - at.y, x = tile.x + pixel.x + padding - at.x;
+    const int row = floor_divide(y, stride), column = floor_divide(x, stride);
+    if (row * stride != y || column * stride != x) return none;
+    return slice + halo.place(pixel.image, row - halo.y, column - halo.x) * SLICE<T>;
 }
 
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void input_gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    GradientSums& shared = shared_memory<GradientSums>();
-    // Sixteen zeros, for taps that no window has.
-    T* const zeros = reinterpret_cast<T*>(&shared_memory<unsigned char>() + (sizeof(GradientSums) + 15) / 16 * 16);
-    T* const slice = zeros + CHANNELS;
-    const Tile tile(stage.from, blockIdx.x);
-    const Halo halo = above_pixels(stage, tile);
-    T* const right = slice + halo.pixels() * SLICE<T>;
     const unsigned column = blockIdx.z * COLUMNS, taps = stage.window.taps;
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    // Sixteen zeros, for taps that no window has.
+    T* const zeros = reinterpret_cast<T*>(&shared + 1);
+    T* const right = zeros + CHANNELS;
+    T* const slice = right + min(TAPS, taps) * CHANNELS * RIGHT<T, COLUMNS>;
+    float* const sums = reinterpret_cast<float*>(slice);
+    const Tiles tiles(stage.from, stage.from.chunk);
 
     if (threadIdx.x < CHANNELS) store1<T>(zeros + threadIdx.x, 0.0f);
+    Halo halo = above_pixels(stage);
     Product<T, COLUMNS> product;
-    for (unsigned channel = 0; channel < stage.out_channels; channel += CHANNELS) {
-        for (unsigned first = 0; first < taps; first += TAPS) {
-            const unsigned some = min(TAPS, taps - first);
-            __syncthreads();
-            if (first == 0) fill_output_gradient<T>(slice, stage, halo, channel);
-            fill_taps<T, COLUMNS, true>(right, stage, first, some, channel, column);
-            __syncthreads();
-            for (unsigned tap = 0; tap < some; tap++) {
-                const TapPlace at = tap_place(stage.window, first + tap);
-                const T* left[product.ROWS];
+    Pixel pixels[product.ROWS];
+    const Rectangle all(stage.from);
 #pragma unroll
-                for (unsigned r = 0; r < product.ROWS; r++) {
-                    const unsigned row = product.row(r);
-                    const int window = row < tile.pixels() ? window_of(stage, tile, halo, row, at) : -1;
-                    left[r] = window < 0 ? zeros : slice + window * SLICE<T>;
+    for (unsigned r = 0; r < product.ROWS; r++) pixels[r] = all.pixel(product.row(r) < all.pixels() ? product.row(r) : 0);
+    const bool refills = stage.out_channels > CHANNELS || taps > TAPS;
+    InputGradientWriter<T> writer(stage, column, min(COLUMNS, stage.in_channels - column));
+    for (Tile tile(stage.from, tiles.begin); tile.index < tiles.end; tile.advance(stage.from)) {
+        place_above(halo, stage, tile);
+        product = Product<T, COLUMNS>();
+        for (unsigned channel = 0; channel < stage.out_channels; channel += CHANNELS) {
+            for (unsigned first = 0; first < taps; first += TAPS) {
+                const unsigned some = min(TAPS, taps - first);
+                __syncthreads();
+                if (first == 0) fill_output_gradient<T>(slice, stage, halo, channel);
+                if (refills || tile.index == tiles.begin) fill_taps<T, COLUMNS, true>(right, stage, first, some, channel, column);
+                __syncthreads();
+                for (unsigned tap = 0; tap < some; tap++) {
+                    const TapPlace at = tap_place(stage.window, first + tap);
+                    const T* left[product.ROWS];
+#pragma unroll
+                    for (unsigned r = 0; r < product.ROWS; r++) left[r] = window_of<T>(slice, zeros, stage, tile, halo, pixels[r], at);
+                    product.add(left, right + tap * CHANNELS * RIGHT<T, COLUMNS>);
                 }
-                product.add(left, right + tap * CHANNELS * RIGHT<T, COLUMNS>);
             }
         }
+        __syncthreads();
+        spill(sums, product);
+        writer.write(tile, sums, TILE<COLUMNS>);
     }
-    float* const sums = reinterpret_cast<float*>(slice);
-    spill(sums, product);
-    write_input_gradient<T>(stage, tile, sums, TILE<COLUMNS>, column, min(COLUMNS, stage.in_channels - column), shared);
+    writer.finish(stage, shared);
 }
 
 // Where in a slice the windows of a tile's pixels begin, the same for every tile, and how much further their taps lie; in numbers.
@@ -121,23 +151,26 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void weight_grad
     WindowPlaces& windows = shared_memory<WindowPlaces>();
     T* const right = reinterpret_cast<T*>(&windows + 1);
     T* const slice = right + TILE_PIXELS * RIGHT<T, COLUMNS>;
-    const unsigned across = (stage.out_channels + COLUMNS - 1) / COLUMNS, down = (stage.in_channels + CHANNELS - 1) / CHANNELS;
+    const unsigned across = divide_up(stage.out_channels, COLUMNS), down = divide_up(stage.in_channels, CHANNELS);
     const unsigned column = blockIdx.z % across * COLUMNS, channel = blockIdx.z / across % down * CHANNELS;
     const unsigned first = blockIdx.z / (across * down) * TAPS, taps = min(TAPS, stage.window.taps - first);
-    const unsigned tiles = tile_count(stage.to), begin = blockIdx.x * WEIGHT_TILES, end = min(begin + WEIGHT_TILES, tiles);
+    const Tiles tiles(stage.to, WEIGHT_TILES);
 
-    const Tile one(stage.to, 0);
-    const Halo around = under_windows(stage, one);
-    if (threadIdx.x < TILE_PIXELS) windows.of_pixels[threadIdx.x] = window_place(stage, one, around, threadIdx.x < one.pixels() ? threadIdx.x : 0) * SLICE<T>;
+    Halo halo = under_windows(stage);
+    if (threadIdx.x < TILE_PIXELS) {
+        const Rectangle tile(stage.to);
+        windows.of_pixels[threadIdx.x] = window_place(stage, tile, halo, threadIdx.x < tile.pixels() ? threadIdx.x : 0) * SLICE<T>;
+    }
     if (threadIdx.x < taps) {
         const TapPlace at = tap_place(stage.window, first + threadIdx.x);
-        windows.of_taps[threadIdx.x] = (at.y * around.columns + at.x) * SLICE<T>;
+        windows.of_taps[threadIdx.x] = (at.y * halo.columns.value + at.x) * SLICE<T>;
     }
+    const InputSlice<T> input(stage, channel);
     TapProduct<T, COLUMNS> product;
-    for (unsigned index = begin; index < end; index++) {
-        const Tile tile(stage.to, index);
+    for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
+        place_under(halo, stage, tile);
         __syncthreads();
-        fill_input<T>(slice, stage, under_windows(stage, tile), channel);
+        input.fill(slice, stage, halo);
         fill_gradient_rows<T, COLUMNS>(right, stage, tile, column);
         __syncthreads();
         product.add(taps, [&](unsigned pixel, unsigned tap) { return slice + windows.of_pixels[pixel] + windows.of_taps[tap]; }, right);
@@ -158,19 +191,19 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void weight_grad
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_f32_32(ARGUMENTS) { forward<float, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256) convolution_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256) convolution_forward_bf16_64(ARGUMENTS) { forward<bf16, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_forward_bf16_64(ARGUMENTS) { forward<bf16, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_input_gradient_f32_16(ARGUMENTS) { input_gradient<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_input_gradient_f32_32(ARGUMENTS) { input_gradient<float, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256) convolution_input_gradient_f32_64(ARGUMENTS) { input_gradient<float, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_input_gradient_f32_64(ARGUMENTS) { input_gradient<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_input_gradient_bf16_16(ARGUMENTS) { input_gradient<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_input_gradient_bf16_32(ARGUMENTS) { input_gradient<bf16, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256) convolution_input_gradient_bf16_64(ARGUMENTS) { input_gradient<bf16, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_input_gradient_bf16_64(ARGUMENTS) { input_gradient<bf16, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_weight_gradient_f32_16(ARGUMENTS) { weight_gradient<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_weight_gradient_f32_32(ARGUMENTS) { weight_gradient<float, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256) convolution_weight_gradient_f32_64(ARGUMENTS) { weight_gradient<float, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_weight_gradient_f32_64(ARGUMENTS) { weight_gradient<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_weight_gradient_bf16_16(ARGUMENTS) { weight_gradient<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_weight_gradient_bf16_32(ARGUMENTS) { weight_gradient<bf16, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256) convolution_weight_gradient_bf16_64(ARGUMENTS) { weight_gradient<bf16, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_weight_gradient_bf16_64(ARGUMENTS) { weight_gradient<bf16, 64>(stages, count); }

@@ -5,7 +5,7 @@
 
 constexpr unsigned RUN = 4;
 
-// What a thread takes: pixels run[0] to run[RUN - 1] of the tile's TILE_PIXELS, `spacing` (a power of two up to RUN) apart.
+// What a thread takes: pixels run[0] to run[RUN - 1] of a tile's TILE_PIXELS, `spacing` (a power of two up to RUN) apart.
 struct PixelRun {
     unsigned channel, first, spacing; // of two channels in a slice
 
@@ -18,11 +18,11 @@ struct PixelRun {
 };
 
 // The spacing at which the windows of a run's pixels are `dilation` apart and the run lies in one row of the tile; 0 if there is none.
-__device__ __forceinline__ unsigned run_spacing(const Window& window, const Tile& tile) {
+__device__ __forceinline__ unsigned run_spacing(const Window& window, const Tiling& map) {
     if (window.dilation % window.stride != 0) return 0;
     const unsigned spacing = window.dilation / window.stride;
     const bool is_power = (spacing & (spacing - 1)) == 0 && spacing <= RUN;
-    return is_power && tile.map.columns % (RUN * spacing) == 0 ? spacing : 0;
+    return is_power && map.columns % (RUN * spacing) == 0 ? spacing : 0;
 }
 
 // to[tap][CHANNELS]: the slice of the depthwise weights that begins at `channel`.
@@ -33,71 +33,76 @@ __device__ inline void fill_filter(float* to, const Stage& stage, unsigned chann
     }
 }
 
-template <class T, unsigned KERNEL>
-__device__ __forceinline__ void filter_runs(T* to, const T* slice, const float* filter, const Stage& stage, const Tile& tile, const Halo& halo, unsigned spacing) {
-    const PixelRun run(spacing);
-    const T* at = slice + window_place(stage, tile, halo, run.first < tile.pixels() ? run.first : 0) * SLICE<T> + run.channel;
-    const unsigned step = stage.window.dilation * SLICE<T>;
-    float sums[RUN][2] = {};
-#pragma unroll
-    for (unsigned y = 0; y < KERNEL; y++, at += halo.columns * step) {
-        float x[RUN + KERNEL - 1][2];
-#pragma unroll
-        for (unsigned j = 0; j < RUN + KERNEL - 1; j++) load2(x[j], at + j * step);
-#pragma unroll
-        for (unsigned tap = 0; tap < KERNEL; tap++) {
-            float weight[2];
-            load2(weight, filter + (y * KERNEL + tap) * CHANNELS + run.channel);
-#pragma unroll
-            for (unsigned i = 0; i < RUN; i++)
-#pragma unroll
-                for (unsigned c = 0; c < 2; c++) sums[i][c] = fmaf(x[i + tap][c], weight[c], sums[i][c]);
-        }
-    }
-#pragma unroll
-    for (unsigned i = 0; i < RUN; i++) {
-        round_channels<T>(sums[i]);
-        store2(to + run[i] * SLICE<T> + run.channel, sums[i]);
-    }
-}
+// The filter over the windows of tiles of output pixels.
+template <class T> struct TileFilter {
+    unsigned spacing; // of runs, 0: pixel by pixel
+    PixelRun run;
+    unsigned place; // in a slice, where the window of the run's first pixel begins; beyond the tile's pixels, that of its first
 
-// Any kernel, stride, dilation and tile.
-template <class T> __device__ __forceinline__ void filter_pixels(T* to, const T* slice, const float* filter, const Stage& stage, const Tile& tile, const Halo& halo) {
-    const PixelRun run(1);
-    unsigned places[RUN];
+    __device__ __forceinline__ TileFilter(const Stage& stage, const Halo& halo)
+        : spacing(stage.window.kernel == 3 || stage.window.kernel == 5 ? run_spacing(stage.window, stage.to) : 0), run(max(spacing, 1u)) {
+        place = place_of(0, stage, Rectangle(stage.to), halo);
+    }
+
+    // to[pixel][SLICE], TILE_PIXELS of them, rounded. `slice` holds what is under the windows, `filter` is [tap][CHANNELS].
+    __device__ __forceinline__ void apply(T* to, const T* slice, const float* filter, const Stage& stage, const Halo& halo) const {
+        const unsigned step = stage.window.dilation * SLICE<T>, columns = halo.columns.value;
+        float sums[RUN][2] = {};
+        if (spacing == 0) {
+            pixel_by_pixel(sums, slice, filter + run.channel, stage, halo, step);
+        } else if (stage.window.kernel == 3) {
+            in_runs<3>(sums, slice + place, filter + run.channel, step, columns);
+        } else {
+            in_runs<5>(sums, slice + place, filter + run.channel, step, columns);
+        }
 #pragma unroll
-    for (unsigned i = 0; i < RUN; i++) places[i] = window_place(stage, tile, halo, run[i] < tile.pixels() ? run[i] : 0) * SLICE<T> + run.channel;
-    const unsigned kernel = stage.window.kernel, step = stage.window.dilation * SLICE<T>;
-    float sums[RUN][2] = {};
-    for (unsigned y = 0; y < kernel; y++) {
-        for (unsigned tap = 0; tap < kernel; tap++) {
-            const T* at = slice + (y * halo.columns + tap) * step;
-            float weight[2];
-            load2(weight, filter + (y * kernel + tap) * CHANNELS + run.channel);
+        for (unsigned i = 0; i < RUN; i++) store2(to + run[i] * SLICE<T> + run.channel, sums[i]);
+    }
+
+  private:
+    // `columns` of the slice's pixels, `step` between taps.
+    template <unsigned KERNEL>
+    static __device__ __forceinline__ void in_runs(float (&sums)[RUN][2], const T* at, const float* filter, unsigned step, unsigned columns) {
 #pragma unroll
-            for (unsigned i = 0; i < RUN; i++) {
-                float x[2];
-                load2(x, at + places[i]);
+        for (unsigned y = 0; y < KERNEL; y++, at += columns * step) {
+            float x[RUN + KERNEL - 1][2];
 #pragma unroll
-                for (unsigned c = 0; c < 2; c++) sums[i][c] = fmaf(x[c], weight[c], sums[i][c]);
+            for (unsigned j = 0; j < RUN + KERNEL - 1; j++) load2(x[j], at + j * step);
+#pragma unroll
+            for (unsigned tap = 0; tap < KERNEL; tap++) {
+                float weight[2];
+                load2(weight, filter + (y * KERNEL + tap) * CHANNELS);
+#pragma unroll
+                for (unsigned i = 0; i < RUN; i++)
+#pragma unroll
+                    for (unsigned c = 0; c < 2; c++) sums[i][c] = fmaf(x[i + tap][c], weight[c], sums[i][c]);
             }
         }
     }
-#pragma unroll
-    for (unsigned i = 0; i < RUN; i++) {
-        round_channels<T>(sums[i]);
-        store2(to + run[i] * SLICE<T> + run.channel, sums[i]);
-    }
-}
 
-// to[pixel][SLICE], TILE_PIXELS of them: the filter over the windows of a tile of output pixels, rounded. Beyond the tile's pixels stand those of its first.
-template <class T> __device__ __forceinline__ void filter_tile(T* to, const T* slice, const float* filter, const Stage& stage, const Tile& tile, const Halo& halo) {
-    const unsigned spacing = run_spacing(stage.window, tile), kernel = stage.window.kernel;
-    if (spacing != 0 && kernel == 3) {
-        filter_runs<T, 3>(to, slice, filter, stage, tile, halo, spacing);
-    } else if (spacing != 0 && kernel == 5) {
-        filter_runs<T, 5>(to, slice, filter, stage, tile, halo, spacing);
-    } else {
-        filter_pixels<T>(to, slice, filter, stage, tile, halo);
+    __device__ __forceinline__ unsigned place_of(unsigned i, const Stage& stage, const Rectangle& tile, const Halo& halo) const {
+        return window_place(stage, tile, halo, run[i] < tile.pixels() ? run[i] : 0) * SLICE<T> + run.channel;
     }
-}
+
+    __device__ __forceinline__ void pixel_by_pixel(float (&sums)[RUN][2], const T* slice, const float* filter, const Stage& stage, const Halo& halo, unsigned step) const {
+        const unsigned kernel = stage.window.kernel, columns = halo.columns.value;
+        const Rectangle tile(stage.to);
+        unsigned places[RUN];
+#pragma unroll
+        for (unsigned i = 0; i < RUN; i++) places[i] = place_of(i, stage, tile, halo);
+        for (unsigned y = 0; y < kernel; y++) {
+            for (unsigned tap = 0; tap < kernel; tap++) {
+                const T* at = slice + (y * columns + tap) * step;
+                float weight[2];
+                load2(weight, filter + (y * kernel + tap) * CHANNELS);
+#pragma unroll
+                for (unsigned i = 0; i < RUN; i++) {
+                    float x[2];
+                    load2(x, at + places[i]);
+#pragma unroll
+                    for (unsigned c = 0; c < 2; c++) sums[i][c] = fmaf(x[c], weight[c], sums[i][c]);
+                }
+            }
+        }
+    }
+};

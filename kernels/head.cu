@@ -12,7 +12,7 @@
 // Traffic: forward reads the input once; gradient reads it again where it needs masks or sums, and writes its gradient. 2 * features * classes
 //     FLOPs an image, three times that in training.
 // Determinism: every sum runs in an order that the shapes give: pixels of a thread, threads by halving, classes and images one after another.
-#include "epilogue.cuh"
+#include "input_gradient.cuh"
 #include "shared.cuh"
 
 namespace {
@@ -34,7 +34,7 @@ struct Head {
     uint32_t classes;
     float scale; // 1 / images of the lane
 };
-static_assert(sizeof(Head) == 272);
+static_assert(sizeof(Head) == 288);
 
 struct alignas(16) HeadSums {
     float4 of_threads[THREADS][2];
@@ -54,7 +54,7 @@ template <class T> __device__ __forceinline__ void pool(const Stage& stage, Head
         if (row < rows) {
             const SourcePlace at = find_source(stage, first + group * 8);
             const Source& source = *at.source;
-            const Normalizer normalizer(source, at.channel);
+            const Normalizer normalizer(&source, at.channel);
             for (unsigned p = row; p < pixels; p += rows) {
                 float values[8];
                 load8(values, static_cast<const T*>(source.values) + (start + p) * source.channels + at.channel);
@@ -175,11 +175,16 @@ template <class T> __device__ __forceinline__ void gradient(const Head* heads, c
     if (blockIdx.y >= *count) return;
     const Head& head = heads[blockIdx.y];
     const Stage& stage = head.stage;
-    const Tile tile(stage.from, blockIdx.x);
     const unsigned first = blockIdx.z * COLUMNS;
-    write_input_gradient<T>(stage, tile, first, min(COLUMNS, stage.in_channels - first), shared_memory<GradientSums>(), [&](float (&du)[8], unsigned p, unsigned group) {
-        load8(du, head.dfeatures + size_t(tile.pixel(p).image) * stage.in_channels + first + group * 8);
-    });
+    const Tiles tiles(stage.from, stage.from.chunk);
+    const Divisor pixels_of_image(stage.from.height * stage.from.width);
+    InputGradientWriter<T> writer(stage, first, min(COLUMNS, stage.in_channels - first));
+    for (Tile tile(stage.from, tiles.begin); tile.index < tiles.end; tile.advance(stage.from)) {
+        writer.write(tile, [&](float (&du)[8], unsigned p, unsigned group) {
+            load8(du, head.dfeatures + size_t(tile.image + pixels_of_image(p)) * stage.in_channels + first + group * 8);
+        });
+    }
+    writer.finish(stage, shared_memory<ChannelSums>());
 }
 
 // A thread has four weights of one class, and the class's bias where they are its first.

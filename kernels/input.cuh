@@ -28,13 +28,16 @@ template <unsigned N> struct ChannelsNormalizer {
     float mean[N] = {}, scale[N] = {}, shift[N] = {};
     bool present;
 
-    __device__ __forceinline__ explicit ChannelsNormalizer(const Source& source, unsigned channel) : present(source.normalization != nullptr) {
+    // `rows` of a normalization of so many channels, from the first that is wanted; null: none.
+    __device__ __forceinline__ ChannelsNormalizer(const float* rows, unsigned channels) : present(rows != nullptr) {
         if (!present) return;
-        const float* rows = source.normalization + channel;
-        load_channels(mean, rows + MEAN * source.channels);
-        load_channels(scale, rows + SCALE * source.channels);
-        load_channels(shift, rows + SHIFT * source.channels);
+        load_channels(mean, rows + MEAN * channels);
+        load_channels(scale, rows + SCALE * channels);
+        load_channels(shift, rows + SHIFT * channels);
     }
+
+    __device__ __forceinline__ ChannelsNormalizer(const Source* source, unsigned channel)
+        : ChannelsNormalizer(source && source->normalization ? source->normalization + channel : nullptr, source ? source->channels : 0) {}
 
     __device__ __forceinline__ void apply(float (&values)[N]) const {
         if (!present) return;
@@ -44,106 +47,93 @@ template <unsigned N> struct ChannelsNormalizer {
 };
 using Normalizer = ChannelsNormalizer<8>;
 
-// ReLU keeps NaN.
-template <unsigned N> __device__ __forceinline__ void relu_channels(float (&values)[N]) {
-#pragma unroll
-    for (unsigned i = 0; i < N; i++) values[i] = values[i] <= 0.0f ? 0.0f : values[i];
-}
+// A stage's input, a slice of 16 channels: even threads take the first eight, odd ones the others. From tile to tile a thread keeps where its
+// channels are; their normalization it reads again.
+template <class T> struct InputSlice {
+    unsigned half, channels = 0;
+    const void* values = nullptr; // null past the last channel
+    const float* rows = nullptr;
+    bool is_image = false;
 
-// The stored numbers of eight channels at a pixel; the network's input may have four.
-template <class T> __device__ __forceinline__ void read8(float (&out)[8], const Source& source, size_t pixel, unsigned channel) {
-    if (source.flags & IMAGE) {
-        const float* from = static_cast<const float*>(source.values) + pixel * source.channels + channel;
-        const float4 first = *reinterpret_cast<const float4*>(from);
-        float4 second = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        if (channel + 4 < source.channels) second = *reinterpret_cast<const float4*>(from + 4);
+    __device__ __forceinline__ InputSlice(const Stage& stage, unsigned channel) : half(threadIdx.x % 2 * 8) {
+        const SourcePlace at = find_source(stage, channel + half);
+        if (!at.source) return;
+        channels = at.source->channels, is_image = at.source->flags & IMAGE;
+        values = static_cast<const unsigned char*>(at.source->values) + at.channel * (is_image ? sizeof(float) : sizeof(T));
+        if (at.source->normalization) rows = at.source->normalization + at.channel;
+    }
+
+    // to[pixel of the halo][SLICE]; `outside` where there is no pixel or channel.
+    __device__ __forceinline__ void fill(T* to, const Stage& stage, const Halo& halo, float outside = 0.0f) const {
+        const Normalizer normalizer(rows, channels);
+        for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
+            float numbers[8] = {outside, outside, outside, outside, outside, outside, outside, outside};
+            unsigned place;
+            const bool present = halo.find(place, stage.from, h) && values;
+            if (present) {
+                read(numbers, place);
+                normalizer.apply(numbers);
+            }
+            if (present && stage.relu) {
+                store8_relu(to + h * SLICE<T> + half, numbers);
+            } else {
+                store8(to + h * SLICE<T> + half, numbers);
+            }
+        }
+    }
+
+  private:
+    // The stored numbers at a pixel; the network's input may have four.
+    __device__ __forceinline__ void read(float (&out)[8], size_t pixel) const {
+        if (!is_image) {
+            load8(out, static_cast<const T*>(values) + pixel * channels);
+            return;
+        }
+        const float4* from = reinterpret_cast<const float4*>(static_cast<const float*>(values) + pixel * channels);
+        const float4 first = from[0], second = half + 4 < channels ? from[1] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         out[0] = first.x, out[1] = first.y, out[2] = first.z, out[3] = first.w;
         out[4] = second.x, out[5] = second.y, out[6] = second.z, out[7] = second.w;
-    } else {
-        load8(out, static_cast<const T*>(source.values) + pixel * source.channels + channel);
     }
-}
+};
 
-// to[pixel of the halo][SLICE]: the slice of the stage's input that begins at `channel`; `outside` where there is no pixel or channel.
-template <class T> __device__ void fill_input(T* to, const Stage& stage, const Halo& halo, unsigned channel, float outside = 0.0f) {
-    // Even threads take the first eight channels, odd ones the others.
-    const unsigned half = threadIdx.x % 2 * 8;
-    const SourcePlace place_of = find_source(stage, channel + half);
-    const Source* source = place_of.source;
-    if (!source) {
-        const float values[8] = {outside, outside, outside, outside, outside, outside, outside, outside};
-        for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) store8(to + h * SLICE<T> + half, values);
-        return;
-    }
-    const Normalizer normalizer(*source, place_of.channel);
-    for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
-        const Pixel at = halo.pixel(h);
-        float values[8] = {outside, outside, outside, outside, outside, outside, outside, outside};
-        if (inside(halo.map, at)) {
-            read8<T>(values, *source, place(halo.map, at), place_of.channel);
-            normalizer.apply(values);
-            if (stage.relu) relu_channels(values);
-            round8<T>(values);
-        }
-        store8(to + h * SLICE<T> + half, values);
-    }
-}
-
-// Gradient of the raw output of a stage from that of its normalized one, for eight channels:
-// SCALE * (dz - M1 - xhat * M2).
-struct OutputGradient {
+// Gradient of the raw output of a stage from that of its normalized one, for a thread's eight channels:
+// SCALE * (dz - M1 - xhat * M2) = SCALE * dz + ((y - MEAN) * SLOPE + OFFSET). Zero for channels that the stage lacks.
+template <class T> struct OutputGradient {
+    const T *gradient = nullptr, *output = nullptr; // null: no channel; no normalization
+    unsigned channels;
     float mean[8] = {}, scale[8] = {}, slope[8] = {}, offset[8] = {};
-    bool normalized;
 
-    __device__ __forceinline__ OutputGradient(const Stage& stage, unsigned channel) : normalized(stage.normalization != nullptr) {
-        if (!normalized) return;
+    __device__ __forceinline__ OutputGradient(const Stage& stage, unsigned channel) : channels(stage.out_channels) {
+        if (channel >= channels) return;
+        gradient = static_cast<const T*>(stage.output_gradient) + channel;
+        if (!stage.normalization) return;
+        output = static_cast<const T*>(stage.output) + channel;
         const float* rows = stage.normalization + channel;
-        load8(mean, rows + MEAN * stage.out_channels);
-        load8(scale, rows + SCALE * stage.out_channels);
-        load8(slope, rows + M2 * stage.out_channels);
-        load8(offset, rows + M1 * stage.out_channels);
-        float rstd[8];
-        load8(rstd, rows + RSTD * stage.out_channels);
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            slope[i] = -scale[i] * rstd[i] * slope[i];
-            offset[i] = -scale[i] * offset[i];
-        }
+        load8(mean, rows + MEAN * channels);
+        load8(scale, rows + SCALE * channels);
+        load8(slope, rows + SLOPE * channels);
+        load8(offset, rows + OFFSET * channels);
     }
 
-    // At a pixel of the output; `channel` as in the constructor.
-    template <class T> __device__ __forceinline__ void read(float (&dy)[8], const Stage& stage, size_t pixel, unsigned channel) const {
-        const size_t at = pixel * stage.out_channels + channel;
-        load8(dy, static_cast<const T*>(stage.output_gradient) + at);
-        if (!normalized) return;
+    // At a pixel of the output; there must be a channel.
+    __device__ __forceinline__ void read(float (&dy)[8], size_t pixel) const {
+        load8(dy, gradient + pixel * channels);
+        if (!output) return;
         float y[8];
-        load8(y, static_cast<const T*>(stage.output) + at);
+        load8(y, output + pixel * channels);
 #pragma unroll
         for (int i = 0; i < 8; i++) dy[i] = fmaf(dy[i], scale[i], fmaf(y[i] - mean[i], slope[i], offset[i]));
     }
 };
 
 // to[pixel of the halo][SLICE]: the slice of that gradient that begins at `channel`, zero where there is no pixel or channel.
-template <class T> __device__ void fill_output_gradient(T* to, const Stage& stage, const Halo& halo, unsigned channel) {
-    const unsigned half = threadIdx.x % 2 * 8, first = channel + half;
-    if (first >= stage.out_channels) {
-        const float zeros[8] = {};
-        for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) store8(to + h * SLICE<T> + half, zeros);
-        return;
-    }
-    const OutputGradient gradient(stage, first);
+template <class T> __device__ __forceinline__ void fill_output_gradient(T* to, const Stage& stage, const Halo& halo, unsigned channel) {
+    const unsigned half = threadIdx.x % 2 * 8;
+    const OutputGradient<T> gradient(stage, channel + half);
     for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
-        const Pixel at = halo.pixel(h);
         float values[8] = {};
-        if (inside(halo.map, at)) {
-            gradient.read<T>(values, stage, place(halo.map, at), first);
-            round8<T>(values);
-        }
+        unsigned place;
+        if (halo.find(place, stage.to, h) && gradient.gradient) gradient.read(values, place);
         store8(to + h * SLICE<T> + half, values);
     }
-}
-
-// A tile itself as a halo without a border.
-__device__ __forceinline__ Halo without_border(const Tile& tile) {
-    return {tile.map, tile.image, tile.y, tile.x, tile.map.together, tile.map.rows, tile.map.columns};
 }

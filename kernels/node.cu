@@ -11,7 +11,8 @@
 // Traffic: forward reads every source and writes one map; gradient reads dnode and, of each source that wants sums or a gate's gradient, its
 //     values, and writes (where it accumulates, also reads) its gradient.
 // Determinism: sources in order; tiles and groups of channels are functions of the stage's shape alone.
-#include "epilogue.cuh"
+#include "input_gradient.cuh"
+#include "output.cuh"
 #include "shared.cuh"
 
 namespace {
@@ -20,39 +21,43 @@ constexpr unsigned COLUMNS = 64; // of the gradient
 
 __device__ __forceinline__ float gate_of(const Source& source) { return source.gate ? *source.gate : 1.0f; }
 
-// z of eight channels of a source.
-template <class T> __device__ __forceinline__ void normalized(float (&z)[8], const Source& source, size_t pixel, unsigned channel) {
+// Adds the gated z of eight channels of a pixel. A source that a node reads twice is normalized twice.
+template <class T> __device__ __forceinline__ void add_gated(float (&sum)[8], const Source& source, const Normalizer& normalizer, float gate, size_t pixel, unsigned channel) {
+    float z[8];
     load8(z, static_cast<const T*>(source.values) + pixel * source.channels + channel);
-    Normalizer(source, channel).apply(z);
+    normalizer.apply(z);
+#pragma unroll
+    for (int i = 0; i < 8; i++) sum[i] = fmaf(gate, z[i], sum[i]);
 }
 
 template <class T> __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    unsigned& flag = shared_memory<unsigned>();
-    float* const sums = reinterpret_cast<float*>(&shared_memory<unsigned char>() + 16);
-    const Tile tile(stage.to, blockIdx.x);
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    float* const sums = reinterpret_cast<float*>(&shared + 1);
     const unsigned first = blockIdx.z * CHANNELS, columns = min(CHANNELS, stage.out_channels - first);
     const unsigned p = threadIdx.x / 2, half = threadIdx.x % 2 * 8;
-    const Pixel at = tile.pixel(p);
-    if (p < tile.pixels() && tile.holds(at) && half < columns) {
-        float sum[8] = {};
-        for (unsigned s = 0; s < stage.source_count; s++) {
-            const Source& source = stage.sources[s];
-            const float gate = gate_of(source);
-            float z[8];
-            normalized<T>(z, source, place(stage.to, at), first + half);
+    const Tiles tiles(stage.to, stage.to.chunk);
+
+    OutputWriter<T> writer(first, columns);
+    for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
+        __syncthreads();
+        if (p < tile.count && half < columns) {
+            float sum[8] = {};
+            for (unsigned s = 0; s < stage.source_count; s++) {
+                const Source& source = stage.sources[s];
+                add_gated<T>(sum, source, Normalizer(&source, first + half), gate_of(source), tile.first + p, first + half);
+            }
 #pragma unroll
-            for (int i = 0; i < 8; i++) sum[i] = fmaf(gate, z[i], sum[i]);
+            for (int i = 0; i < 8; i++) sums[p * TILE<CHANNELS> + half + i] = sum[i];
         }
-#pragma unroll
-        for (int i = 0; i < 8; i++) sums[p * TILE<CHANNELS> + half + i] = sum[i];
+        writer.write(stage, tile, sums, TILE<CHANNELS>, shared);
     }
-    write_output<T>(stage, tile, sums, TILE<CHANNELS>, first, columns, flag);
+    writer.finish(stage, shared);
 }
 
 struct alignas(16) NodeSums {
-    GradientSums gradients;
+    ChannelSums channels;
     float gates[WARPS];
 };
 
@@ -74,18 +79,16 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     const Stage& stage = *task(stages, count);
     NodeSums& shared = shared_memory<NodeSums>();
     const Tile tile(stage.to, blockIdx.x);
-    const unsigned first = blockIdx.z * COLUMNS, groups = min(COLUMNS, stage.out_channels - first) / 8;
-    const unsigned stride = power_of_two(groups), group = threadIdx.x % stride, channel = first + group * 8;
-    // The pixels of a thread, none where its group has no channels. Its n-th dnode: halves of four channels, `own[2 n THREADS]` and THREADS on.
-    const unsigned begin = group < groups ? threadIdx.x / stride : tile.pixels(), step = THREADS / stride;
+    const unsigned first = blockIdx.z * COLUMNS;
+    const ChannelThreads threads(min(COLUMNS, stage.out_channels - first));
+    const unsigned channel = first + threads.group * 8, begin = threads.has_group() ? threads.begin : tile.count;
+    // A thread's n-th dnode: halves of four channels, `own[2 n THREADS]` and THREADS on.
     float4* const own = reinterpret_cast<float4*>(&shared + 1) + threadIdx.x;
-    if (begin < tile.pixels()) {
-        const OutputGradient gradient(stage, channel);
-        for (unsigned p = begin, n = 0; p < tile.pixels(); p += step, n += 2 * THREADS) {
-            const Pixel at = tile.pixel(p);
-            if (!tile.holds(at)) continue;
+    if (begin < tile.count) {
+        const OutputGradient<T> gradient(stage, channel);
+        for (unsigned p = begin, n = 0; p < tile.count; p += threads.step, n += 2 * THREADS) {
             float dnode[8];
-            gradient.read<T>(dnode, stage, place(stage.to, at), channel);
+            gradient.read(dnode, tile.first + p);
             own[n] = make_float4(dnode[0], dnode[1], dnode[2], dnode[3]);
             own[n + THREADS] = make_float4(dnode[4], dnode[5], dnode[6], dnode[7]);
         }
@@ -93,36 +96,36 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     for (unsigned s = 0; s < stage.source_count; s++) {
         const Source& source = stage.sources[s];
         float dz[8] = {}, dz_xhat[8] = {}, gate_sum = 0.0f;
-        if (begin < tile.pixels() && (source.gradient || source.gate_sums)) {
-            GradientWriter writer(source, channel, false);
+        if (begin < tile.count && (source.gradient || source.gate_sums)) {
+            ChannelsGradientWriter<T, 8> writer({&source, channel}, false);
+            const GradientConstants<8> constants(writer.to);
             const float gate = gate_of(source);
-            for (unsigned p = begin, n = 0; p < tile.pixels(); p += step, n += 2 * THREADS) {
-                const Pixel at = tile.pixel(p);
-                if (!tile.holds(at)) continue;
-                const size_t pixel = place(stage.to, at);
+            for (unsigned p = begin, n = 0; p < tile.count; p += threads.step, n += 2 * THREADS) {
+                const size_t pixel = tile.first + p;
                 const float4 a = own[n], b = own[n + THREADS];
                 float dnode[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
                 if (source.gate_sums) {
                     float z[8];
                     load8(z, static_cast<const T*>(source.values) + pixel * source.channels + channel);
-                    writer.normalizer.apply(z);
+                    constants.normalizer.apply(z);
 #pragma unroll
                     for (int i = 0; i < 8; i++) gate_sum = fmaf(dnode[i], z[i], gate_sum);
                 }
                 if (!source.gradient) continue;
 #pragma unroll
                 for (int i = 0; i < 8; i++) dnode[i] *= gate;
-                writer.write<T>(pixel, dnode);
+                writer.write(constants, pixel, dnode);
             }
 #pragma unroll
             for (int i = 0; i < 8; i++) dz[i] = writer.dz_sum[i], dz_xhat[i] = writer.xhat_sum[i];
         }
         if (source.sums) {
-            write_gradient_sums(shared.gradients, dz, dz_xhat, groups, stride, [&](unsigned column) { return SourcePlace{&source, first + column}; });
+            shared.channels.leave(threads, dz, dz_xhat);
+            write_sums(shared.channels, threads.groups * 8, [&](unsigned column) { return SourcePlace{&source, first + column}; });
         }
         if (source.gate_sums) write_gate_sum(source, gate_sum, shared.gates);
     }
-    if (finishes_sums(stage) && is_last_block(stage.counter, shared.gradients.flag)) finish_sums(stage);
+    if (finishes_sums(stage) && is_last_block(stage.counter, shared.channels.flag)) finish_sums(stage);
 }
 
 } // namespace

@@ -15,7 +15,7 @@
 //     an H100. With a limit 4 bytes more.
 // Determinism: no element depends on another; products and sums are never contracted. Squares are added by threads in order, threads of a warp by
 //     halving, then warps and chunks in order.
-#include "epilogue.cuh"
+#include "sums.cuh"
 #include "shared.cuh"
 
 namespace {

@@ -11,7 +11,8 @@
 //     of every window that holds a pixel of the tile (gradient), whose largest taps stand before it, a byte each.
 // Traffic: forward (in + out) numbers a pixel; gradient reads in, dy and y and writes dx; borders of tiles are read twice.
 // Determinism: taps and windows are visited in row-major order; tiles are functions of the stage's shape alone.
-#include "epilogue.cuh"
+#include "input_gradient.cuh"
+#include "output.cuh"
 #include "shared.cuh"
 
 namespace {
@@ -39,78 +40,84 @@ __device__ __forceinline__ float valid_taps(const Stage& stage, const Pixel& at)
     return float(valid_taps(stage.window, at.y, stage.from.height) * valid_taps(stage.window, at.x, stage.from.width));
 }
 
-// The pool of eight channels of pixel p of a tile.
+// The pool of eight channels of a tile's pixel, whose window begins at `first` in the slice.
 template <class T, unsigned KERNEL>
-__device__ __forceinline__ void pool(float (&out)[8], const Stage& stage, const Tile& tile, const Halo& halo, const T* slice, unsigned p) {
+__device__ __forceinline__ void pool(float (&out)[8], const Stage& stage, const Halo& halo, const T* first, const Pixel& at) {
     const bool maximum = stage.kind == MAXIMUM;
-    const T* first = slice + window_place(stage, tile, halo, p) * SLICE<T>;
 #pragma unroll
     for (int i = 0; i < 8; i++) out[i] = maximum ? -INFINITY : 0.0f;
-    each_tap<KERNEL>(stage.window, halo.columns, [&](unsigned, unsigned distance) {
+    each_tap<KERNEL>(stage.window, halo.columns.value, [&](unsigned, unsigned distance) {
         float values[8];
         load8(values, first + distance * SLICE<T>);
 #pragma unroll
         for (int i = 0; i < 8; i++) out[i] = maximum ? (wins(values[i], out[i]) ? values[i] : out[i]) : out[i] + values[i];
     });
     if (maximum) return;
-    const float count = valid_taps(stage, tile.pixel(p));
+    const float count = valid_taps(stage, at);
 #pragma unroll
     for (int i = 0; i < 8; i++) out[i] /= count;
 }
 
+// Shared memory: sums; then a slice of the input, or a tile of results.
 template <class T> __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    unsigned& flag = shared_memory<unsigned>();
-    T* const slice = reinterpret_cast<T*>(&shared_memory<unsigned char>() + 16);
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    T* const slice = reinterpret_cast<T*>(&shared + 1);
     float* const sums = reinterpret_cast<float*>(slice);
-    const Tile tile(stage.to, blockIdx.x);
-    const Halo halo = under_windows(stage, tile);
     const unsigned channel = blockIdx.z * CHANNELS;
-    fill_input<T>(slice, stage, halo, channel, stage.kind == MAXIMUM ? -INFINITY : 0.0f);
-    __syncthreads();
+    const Tiles tiles(stage.to, stage.to.chunk);
 
+    Halo halo = under_windows(stage);
     // Neighbouring threads take neighbouring pixels, whose rows lie in different banks.
     const unsigned p = threadIdx.x % TILE_PIXELS, half = threadIdx.x / TILE_PIXELS * 8;
-    float out[8];
-    if (p < tile.pixels()) {
+    const Rectangle all(stage.to);
+    const Pixel pixel = all.pixel(p < all.pixels() ? p : 0);
+    const T* const first = slice + halo.place(pixel.image, pixel.y * stage.window.stride, pixel.x * stage.window.stride) * SLICE<T> + half;
+    const InputSlice<T> input(stage, channel);
+    OutputWriter<T> writer(channel, min(CHANNELS, stage.out_channels - channel));
+    for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
+        place_under(halo, stage, tile);
+        __syncthreads();
+        input.fill(slice, stage, halo, stage.kind == MAXIMUM ? -INFINITY : 0.0f);
+        __syncthreads();
+        float out[8];
+        const Pixel at = {tile.image + pixel.image, tile.y + pixel.y, tile.x + pixel.x};
         if (stage.window.kernel == 3) {
-            pool<T, 3>(out, stage, tile, halo, slice + half, p);
+            pool<T, 3>(out, stage, halo, first, at);
         } else {
-            pool<T, 0>(out, stage, tile, halo, slice + half, p);
+            pool<T, 0>(out, stage, halo, first, at);
         }
-    }
-    __syncthreads();
-    if (p < tile.pixels()) {
+        __syncthreads();
 #pragma unroll
         for (int i = 0; i < 8; i++) sums[p * TILE<CHANNELS> + half + i] = out[i];
+        writer.write(stage, tile, sums, TILE<CHANNELS>, shared);
     }
-    write_output<T>(stage, tile, sums, TILE<CHANNELS>, channel, min(CHANNELS, stage.out_channels - channel), flag);
+    writer.finish(stage, shared);
 }
 
-// Leaves of a range along one axis what lies in a map of that size; at least one.
-__device__ __forceinline__ void clip(int& first, unsigned& count, int size) {
-    const int end = min(first + int(count), size);
-    first = min(max(first, 0), size - 1);
-    count = max(end - first, 1);
-}
+// The windows that hold a pixel of a tile of the input, and the input under them. At a border of the map they are moved inwards: some then hold
+// no pixel of the tile.
+struct PoolHalos {
+    Halo windows, input;
 
-// The windows that hold a pixel of a tile of the input.
-__device__ __forceinline__ Halo windows_above(const Stage& stage, const Tile& tile) {
-    Halo windows = above_pixels(stage, tile);
-    clip(windows.y, windows.rows, stage.to.height);
-    clip(windows.x, windows.columns, stage.to.width);
-    return windows;
-}
+    __device__ __forceinline__ explicit PoolHalos(const Stage& stage)
+        : PoolHalos(stage.window, stage.from.together, min(windows_above(stage.window, stage.from.rows), stage.to.height),
+                    min(windows_above(stage.window, stage.from.columns), stage.to.width)) {}
 
-// The input under some windows.
-__device__ __forceinline__ Halo under(const Stage& stage, const Halo& windows) {
-    const Window& w = stage.window;
-    const unsigned span = (w.kernel - 1) * w.dilation + 1;
-    const int stride = w.stride, padding = w.padding;
-    return {stage.from, windows.image, windows.y * stride - padding, windows.x * stride - padding, windows.together,
-            (windows.rows - 1) * w.stride + span, (windows.columns - 1) * w.stride + span};
-}
+    __device__ __forceinline__ void place(const Stage& stage, const Tile& tile) {
+        const int stride = stage.window.stride, padding = stage.window.padding;
+        place_above(windows, stage, tile);
+        windows.y = min(max(windows.y, 0), int(stage.to.height - windows.rows.value));
+        windows.x = min(max(windows.x, 0), int(stage.to.width - windows.columns.value));
+        input.image = tile.image, input.y = windows.y * stride - padding, input.x = windows.x * stride - padding;
+    }
+
+  private:
+    __device__ __forceinline__ PoolHalos(const Window& w, unsigned together, unsigned rows, unsigned columns)
+        : windows(together, rows, columns),
+          input(together, (rows - 1) * w.stride + (w.kernel - 1) * w.dilation + 1, (columns - 1) * w.stride + (w.kernel - 1) * w.dilation + 1) {}
+};
 
 // largest[window of the halo][CHANNELS]: the number of each window's largest tap. `input` is that under these windows, from minus
 // infinity outside.
@@ -118,14 +125,13 @@ template <class T, unsigned KERNEL>
 __device__ __forceinline__ void find_largest(uint8_t* largest, const Stage& stage, const Halo& windows, const Halo& input, const T* slice) {
     const unsigned half = threadIdx.x / TILE_PIXELS * 8;
     for (unsigned w = threadIdx.x % TILE_PIXELS; w < windows.pixels(); w += TILE_PIXELS) {
-        const unsigned row = w / windows.columns, column = w % windows.columns;
-        const unsigned image = row / windows.rows, y = row % windows.rows;
-        const T* first = slice + ((image * input.rows + y * stage.window.stride) * input.columns + column * stage.window.stride) * SLICE<T> + half;
+        const Pixel at = windows.pixel(w);
+        const T* first = slice + input.place(at.image, at.y * stage.window.stride, at.x * stage.window.stride) * SLICE<T> + half;
         float values[8];
         unsigned taps[8] = {};
 #pragma unroll
         for (int i = 0; i < 8; i++) values[i] = -INFINITY;
-        each_tap<KERNEL>(stage.window, input.columns, [&](unsigned tap, unsigned distance) {
+        each_tap<KERNEL>(stage.window, input.columns.value, [&](unsigned tap, unsigned distance) {
             float next[8];
             load8(next, first + distance * SLICE<T>);
 #pragma unroll
@@ -143,16 +149,16 @@ __device__ __forceinline__ void find_largest(uint8_t* largest, const Stage& stag
 // to[window of the halo][SLICE<float>]: dy of 16 channels from `channel`, of an average divided by the window's taps; zero where there is
 // no window or channel.
 template <class T> __device__ __forceinline__ void fill_shares(float* to, const Stage& stage, const Halo& windows, unsigned channel) {
-    const unsigned half = threadIdx.x % 2 * 8, first = channel + half;
-    const bool present = first < stage.out_channels;
-    const OutputGradient gradient(stage, present ? first : 0);
+    const unsigned half = threadIdx.x % 2 * 8;
+    const OutputGradient<T> gradient(stage, channel + half);
     for (unsigned w = threadIdx.x / 2; w < windows.pixels(); w += THREADS / 2) {
-        const Pixel at = windows.pixel(w);
         float dy[8] = {};
-        if (present && inside(windows.map, at)) {
-            gradient.read<T>(dy, stage, place(windows.map, at), first);
+        unsigned place;
+        if (windows.find(place, stage.to, w) && gradient.gradient) {
+            gradient.read(dy, place);
             if (stage.kind != MAXIMUM) {
-                const float count = valid_taps(stage, at);
+                const Pixel at = windows.pixel(w);
+                const float count = valid_taps(stage, {at.image, windows.y + at.y, windows.x + at.x});
 #pragma unroll
                 for (int i = 0; i < 8; i++) dy[i] /= count;
             }
@@ -175,11 +181,10 @@ template <unsigned STRIDE> __device__ __forceinline__ bool window_at(int place, 
     return window * stride == place;
 }
 
-// du of eight channels of pixel p of a tile of the input.
+// du of eight channels of pixel `at` of the input. `shares` and `largest` begin with these channels.
 template <unsigned KERNEL, unsigned STRIDE>
-__device__ __forceinline__ void gather(float (&du)[8], const Stage& stage, const Tile& tile, const Halo& windows, const float* shares, const uint8_t* largest, unsigned p) {
+__device__ __forceinline__ void gather(float (&du)[8], const Stage& stage, const Pixel& at, const Halo& windows, const float* shares, const uint8_t* largest) {
     const Window& window = stage.window;
-    const Pixel at = tile.pixel(p);
     const int kernel = KERNEL ? KERNEL : window.kernel, stride = window.stride, dilation = window.dilation, padding = window.padding;
     const bool maximum = stage.kind == MAXIMUM;
 #pragma unroll
@@ -188,12 +193,12 @@ __device__ __forceinline__ void gather(float (&du)[8], const Stage& stage, const
 #pragma unroll
     for (int y = kernel - 1; y >= 0; y--) {
         int row;
-        if (!window_at<STRIDE>(at.y + padding - y * dilation, stride, row) || unsigned(row - windows.y) >= windows.rows) continue;
-        row = ((at.image - tile.image) * int(windows.rows) + row - windows.y) * int(windows.columns) - windows.x;
+        if (!window_at<STRIDE>(at.y + padding - y * dilation, stride, row) || unsigned(row - windows.y) >= windows.rows.value) continue;
+        row = ((at.image - windows.image) * int(windows.rows.value) + row - windows.y) * int(windows.columns.value) - windows.x;
 #pragma unroll
         for (int x = kernel - 1; x >= 0; x--) {
             int column;
-            if (!window_at<STRIDE>(at.x + padding - x * dilation, stride, column) || unsigned(column - windows.x) >= windows.columns) continue;
+            if (!window_at<STRIDE>(at.x + padding - x * dilation, stride, column) || unsigned(column - windows.x) >= windows.columns.value) continue;
             const unsigned w = row + column, tap = y * kernel + x;
             float dy[8];
             load8(dy, shares + w * SLICE<float>);
@@ -208,40 +213,51 @@ __device__ __forceinline__ void gather(float (&du)[8], const Stage& stage, const
     }
 }
 
+// Shared memory: sums, the largest taps, then a slice of the input, or dy of the windows.
 template <class T> __device__ __forceinline__ void gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    GradientSums& shared = shared_memory<GradientSums>();
-    const Tile tile(stage.from, blockIdx.x);
-    const Halo windows = windows_above(stage, tile);
-    uint8_t* const largest = &shared_memory<uint8_t>() + (sizeof(GradientSums) + 15) / 16 * 16;
-    T* const slice = reinterpret_cast<T*>(largest + windows.pixels() * CHANNELS);
-    float* const shares = reinterpret_cast<float*>(slice);
     const unsigned channel = blockIdx.z * CHANNELS, kernel = stage.window.kernel, stride = stage.window.stride;
-    if (stage.kind == MAXIMUM) {
-        const Halo input = under(stage, windows);
-        fill_input<T>(slice, stage, input, channel, -INFINITY);
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    PoolHalos halos(stage);
+    uint8_t* const largest = reinterpret_cast<uint8_t*>(&shared + 1);
+    T* const slice = reinterpret_cast<T*>(largest + halos.windows.pixels() * CHANNELS);
+    float* const shares = reinterpret_cast<float*>(slice);
+    const Tiles tiles(stage.from, stage.from.chunk);
+
+    const Rectangle all(stage.from);
+    const InputSlice<T> input(stage, channel);
+    InputGradientWriter<T> writer(stage, channel, min(CHANNELS, stage.in_channels - channel));
+    for (Tile tile(stage.from, tiles.begin); tile.index < tiles.end; tile.advance(stage.from)) {
+        halos.place(stage, tile);
         __syncthreads();
-        if (kernel == 3) {
-            find_largest<T, 3>(largest, stage, windows, input, slice);
-        } else {
-            find_largest<T, 0>(largest, stage, windows, input, slice);
+        if (stage.kind == MAXIMUM) {
+            input.fill(slice, stage, halos.input, -INFINITY);
+            __syncthreads();
+            if (kernel == 3) {
+                find_largest<T, 3>(largest, stage, halos.windows, halos.input, slice);
+            } else {
+                find_largest<T, 0>(largest, stage, halos.windows, halos.input, slice);
+            }
+            __syncthreads();
         }
+        fill_shares<T>(shares, stage, halos.windows, channel);
         __syncthreads();
+        writer.write(tile, [&](float (&du)[8], unsigned p, unsigned group) {
+            const float* from = shares + group * 8;
+            const uint8_t* taps = largest + group * 8;
+            Pixel at = all.pixel(p);
+            at.image += tile.image, at.y += tile.y, at.x += tile.x;
+            if (kernel == 3 && stride == 1) {
+                gather<3, 1>(du, stage, at, halos.windows, from, taps);
+            } else if (kernel == 3 && stride == 2) {
+                gather<3, 2>(du, stage, at, halos.windows, from, taps);
+            } else {
+                gather<0, 0>(du, stage, at, halos.windows, from, taps);
+            }
+        });
     }
-    fill_shares<T>(shares, stage, windows, channel);
-    __syncthreads();
-    write_input_gradient<T>(stage, tile, channel, min(CHANNELS, stage.in_channels - channel), shared, [&](float (&du)[8], unsigned p, unsigned group) {
-        const float* from = shares + group * 8;
-        const uint8_t* taps = largest + group * 8;
-        if (kernel == 3 && stride == 1) {
-            gather<3, 1>(du, stage, tile, windows, from, taps, p);
-        } else if (kernel == 3 && stride == 2) {
-            gather<3, 2>(du, stage, tile, windows, from, taps, p);
-        } else {
-            gather<0, 0>(du, stage, tile, windows, from, taps, p);
-        }
-    });
+    writer.finish(stage, shared);
 }
 
 } // namespace

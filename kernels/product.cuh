@@ -214,7 +214,6 @@ __device__ __forceinline__ void fill_weights(T* right, unsigned taps, unsigned c
         const unsigned in = row + (TRANSPOSED ? column : channel), out = group + (TRANSPOSED ? channel : column);
         float values[8] = {};
         read(values, tap, in, out);
-        round8<T>(values);
         T* to = right + tap * CHANNELS * RIGHT<T, COLUMNS>;
         if (TRANSPOSED) {
 #pragma unroll
@@ -225,26 +224,20 @@ __device__ __forceinline__ void fill_weights(T* right, unsigned taps, unsigned c
     }
 }
 
-// A tile of sums from a product, after a barrier.
+// A tile of sums from a product.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void spill(float* sums, const Product<T, COLUMNS>& product) {
-    __syncthreads();
     product.each([&](unsigned row, unsigned column, float sum) { sums[row * TILE<COLUMNS> + column] = sum; });
 }
 
-// right[pixel of the tile][RIGHT<T, COLUMNS>], 128 of them: the gradient of the stage's raw output, channels from `column`; zero where there is
+// right[pixel of the tile][RIGHT<T, COLUMNS>], TILE_PIXELS of them: the gradient of the stage's raw output, channels from `column`; zero where there is
 // no pixel or channel.
-template <class T, unsigned COLUMNS> __device__ void fill_gradient_rows(T* right, const Stage& stage, const Tile& tile, unsigned column) {
+template <class T, unsigned COLUMNS> __device__ __forceinline__ void fill_gradient_rows(T* right, const Stage& stage, const Tile& tile, unsigned column) {
     constexpr unsigned GROUPS = COLUMNS / 8;
-    const unsigned group = threadIdx.x % GROUPS * 8, channel = column + group;
-    const bool present = channel < stage.out_channels;
-    const OutputGradient gradient(stage, present ? channel : 0);
+    const unsigned group = threadIdx.x % GROUPS * 8;
+    const OutputGradient<T> gradient(stage, column + group);
     for (unsigned p = threadIdx.x / GROUPS; p < TILE_PIXELS; p += THREADS / GROUPS) {
         float values[8] = {};
-        const Pixel at = tile.pixel(p);
-        if (present && p < tile.pixels() && tile.holds(at)) {
-            gradient.read<T>(values, stage, place(stage.to, at), channel);
-            round8<T>(values);
-        }
+        if (p < tile.count && gradient.gradient) gradient.read(values, tile.first + p);
         store8(right + p * RIGHT<T, COLUMNS> + group, values);
     }
 }

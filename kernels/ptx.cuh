@@ -1,6 +1,7 @@
 // All inline PTX of crosstalk, one typed wrapper an instruction, with what it computes as C++ for the emulator beside it.
 #pragma once
 #include <cstdint>
+#include <cuda_bf16.h>
 #ifndef CROSSTALK_EMULATOR
 #include <cooperative_groups.h>
 #define LINE int = 0
@@ -11,6 +12,40 @@
 __device__ __forceinline__ void opaque([[maybe_unused]] uint32_t& number) {
 #ifndef CROSSTALK_EMULATOR
     asm volatile("" : "+r"(number));
+#endif
+}
+
+// cvt.rn.bf16x2: two numbers as bf16, to the nearest, ties to even, the first in the lower half.
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+#ifdef CROSSTALK_EMULATOR
+    return __float2bfloat16_rn(low).bits | uint32_t(__float2bfloat16_rn(high).bits) << 16;
+#else
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+#endif
+}
+
+// cvt.rn.relu.bf16x2: the same with 0 for what is negative; NaN stays.
+__device__ __forceinline__ uint32_t pack_bf16_relu(float low, float high) {
+#ifdef CROSSTALK_EMULATOR
+    return pack_bf16(low <= 0.0f ? 0.0f : low, high <= 0.0f ? 0.0f : high);
+#else
+    uint32_t pair;
+    asm("cvt.rn.relu.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+#endif
+}
+
+// max.NaN: the larger number, NaN if one is; 0 is larger than -0.
+__device__ __forceinline__ float larger(float a, float b) {
+#ifdef CROSSTALK_EMULATOR
+    if (a != a || b != b) return __uint_as_float(0x7fffffffu);
+    return a > b || (a == b && !std::signbit(a)) ? a : b;
+#else
+    float both;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(both) : "f"(a), "f"(b));
+    return both;
 #endif
 }
 

@@ -10,7 +10,7 @@
 // Shared memory: none.
 // Traffic: reads all parts, writes len.
 // Determinism: the order of a sum is that of lanes and parts, however lanes are spread over launches.
-#include "epilogue.cuh"
+#include "sums.cuh"
 
 namespace {
 

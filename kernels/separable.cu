@@ -18,8 +18,9 @@
 //     again. Floor on an H100: bytes / 3.35e12 s.
 // Determinism: a sum runs over slices in order, in a slice over taps and channels in one order; tiles and chunks are functions of the
 //     stage's shape alone; warps' sums are added in their order.
-#include "epilogue.cuh"
 #include "filter.cuh"
+#include "input_gradient.cuh"
+#include "output.cuh"
 #include "product.cuh"
 #include "shared.cuh"
 
@@ -34,47 +35,58 @@ __device__ __forceinline__ void fill_pointwise(T* right, const Stage& stage, uns
     });
 }
 
-// Shared memory: what the epilogue needs, the filter, then filtered tile, weights and slice, or sums.
+// Shared memory: sums, the filter, the weights, the filtered tile; then slice, or a tile of sums.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    unsigned& flag = shared_memory<unsigned>();
-    float* const filter = reinterpret_cast<float*>(&shared_memory<unsigned char>() + 16);
-    T* const filtered = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
-    T* const right = filtered + TILE_PIXELS * SLICE<T>;
-    T* const slice = right + CHANNELS * RIGHT<T, COLUMNS>;
-    const Tile tile(stage.to, blockIdx.x);
-    const Halo halo = under_windows(stage, tile);
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    float* const filter = reinterpret_cast<float*>(&shared + 1);
+    T* const right = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
+    T* const filtered = right + CHANNELS * RIGHT<T, COLUMNS>;
+    T* const slice = filtered + TILE_PIXELS * SLICE<T>;
+    float* const sums = reinterpret_cast<float*>(slice);
     const unsigned column = blockIdx.z * COLUMNS;
+    const Tiles tiles(stage.to, stage.to.chunk);
 
-    Product<T, COLUMNS> product;
-    const T* left[product.ROWS];
+    Halo halo = under_windows(stage);
+    const TileFilter<T> tile_filter(stage, halo);
+    InputSlice<T> input(stage, 0);
+    OutputWriter<T> writer(column, min(COLUMNS, stage.out_channels - column));
+    for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
+        place_under(halo, stage, tile);
+        Product<T, COLUMNS> product;
+        const T* left[product.ROWS];
 #pragma unroll
-    for (unsigned r = 0; r < product.ROWS; r++) left[r] = filtered + product.row(r) * SLICE<T>;
-    for (unsigned channel = 0; channel < stage.in_channels; channel += CHANNELS) {
-        __syncthreads();
-        fill_input<T>(slice, stage, halo.anew(), channel);
-        fill_filter(filter, stage, channel);
-        fill_pointwise<T, COLUMNS, false>(right, stage, 1, channel, column);
-        __syncthreads();
-        filter_tile<T>(filtered, slice, filter, stage, tile.anew(), halo);
-        __syncthreads();
-        product.add(left, right);
+        for (unsigned r = 0; r < product.ROWS; r++) left[r] = filtered + product.row(r) * SLICE<T>;
+        for (unsigned channel = 0; channel < stage.in_channels; channel += CHANNELS) {
+            __syncthreads();
+            // A single slice has the same weights for all tiles.
+            if (stage.in_channels > CHANNELS) input = InputSlice<T>(stage, channel);
+            if (stage.in_channels > CHANNELS || tile.index == tiles.begin) {
+                fill_filter(filter, stage, channel);
+                fill_pointwise<T, COLUMNS, false>(right, stage, 1, channel, column);
+            }
+            input.fill(slice, stage, halo);
+            __syncthreads();
+            tile_filter.apply(filtered, slice, filter, stage, halo);
+            __syncthreads();
+            product.add(left, right);
+        }
+        spill(sums, product);
+        writer.write(stage, tile, sums, TILE<COLUMNS>, shared);
     }
-    float* const sums = reinterpret_cast<float*>(filtered);
-    spill(sums, product);
-    write_output<T>(stage, tile, sums, TILE<COLUMNS>, column, min(COLUMNS, stage.out_channels - column), flag);
+    writer.finish(stage, shared);
 }
 
 // dh of a tile, channels from `channel`: `right` holds the first COLUMNS channels of dy, `transposed` [output channel][RIGHT], `sums` has room
-// for a tile.
+// for a tile and may be written.
 template <class T, unsigned COLUMNS>
 __device__ __forceinline__ void write_filtered_gradient(const Stage& stage, const Tile& tile, T* right, const T* transposed, float* sums, unsigned channel) {
     Product<T, CHANNELS> product;
     for (unsigned column = 0; column < stage.out_channels; column += COLUMNS) {
         if (column > 0) {
             __syncthreads();
-            fill_gradient_rows<T, COLUMNS>(right, stage, tile.anew(), column);
+            fill_gradient_rows<T, COLUMNS>(right, stage, tile, column);
             __syncthreads();
         }
 #pragma unroll
@@ -88,47 +100,50 @@ __device__ __forceinline__ void write_filtered_gradient(const Stage& stage, cons
     }
     spill(sums, product);
     __syncthreads();
-    for (unsigned i = threadIdx.x; i < tile.pixels() * 2; i += THREADS) {
-        const unsigned half = i % 2 * 8;
-        const Pixel at = tile.pixel(i / 2);
-        if (channel + half >= stage.in_channels || !tile.holds(at)) continue;
+    const unsigned half = threadIdx.x % 2 * 8;
+    if (channel + half >= stage.in_channels) return;
+    T* const to = static_cast<T*>(stage.scratch) + size_t(tile.first) * stage.in_channels + channel + half;
+    for (unsigned p = threadIdx.x / 2; p < tile.count; p += THREADS / 2) {
         float values[8];
 #pragma unroll
-        for (int j = 0; j < 8; j++) values[j] = sums[i / 2 * TILE<CHANNELS> + half + j];
-        round8<T>(values);
-        store8(static_cast<T*>(stage.scratch) + place(stage.to, at) * stage.in_channels + channel + half, values);
+        for (int i = 0; i < 8; i++) values[i] = sums[p * TILE<CHANNELS> + half + i];
+        store8(to + p * stage.in_channels, values);
     }
 }
 
-// Shared memory: the filter; filtered tile or a tile of sums; slice, or gradient rows and transposed weights.
+// Shared memory: the filter, transposed weights; filtered tile or a tile of sums; slice or gradient rows. At the end, sums of warps.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
+    const unsigned across = divide_up(stage.out_channels, COLUMNS), slices = divide_up(stage.out_channels, CHANNELS);
+    const unsigned column = blockIdx.z % across * COLUMNS, channel = blockIdx.z / across * CHANNELS;
     float* const filter = &shared_memory<float>();
-    float* const sums = filter + stage.window.taps * CHANNELS;
+    T* const transposed = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
+    float* const sums = reinterpret_cast<float*>(transposed + slices * CHANNELS * RIGHT<T, CHANNELS>);
     T* const filtered = reinterpret_cast<T*>(sums);
     T* const slice = reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(sums) + max(TILE_PIXELS * SLICE<T> * sizeof(T), TILE_PIXELS * TILE<CHANNELS> * sizeof(float)));
     T* const right = slice;
-    T* const transposed = right + TILE_PIXELS * RIGHT<T, COLUMNS>;
-    const unsigned across = (stage.out_channels + COLUMNS - 1) / COLUMNS, slices = (stage.out_channels + CHANNELS - 1) / CHANNELS;
-    const unsigned column = blockIdx.z % across * COLUMNS, channel = blockIdx.z / across * CHANNELS;
-    const unsigned tiles = tile_count(stage.to), begin = blockIdx.x * WEIGHT_TILES, end = min(begin + WEIGHT_TILES, tiles);
+    const Tiles tiles(stage.to, WEIGHT_TILES);
 
     fill_filter(filter, stage, channel);
+    if (column == 0) fill_pointwise<T, CHANNELS, true>(transposed, stage, slices, 0, channel);
+    Halo halo = under_windows(stage);
+    const TileFilter<T> tile_filter(stage, halo);
+    const InputSlice<T> input(stage, channel);
     PixelProduct<T, COLUMNS> product;
-    for (unsigned index = begin; index < end; index++) {
-        const Tile tile(stage.to, index);
-        const Halo halo = under_windows(stage, tile);
+    for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
+        place_under(halo, stage, tile);
         __syncthreads();
-        fill_input<T>(slice, stage, halo.anew(), channel);
+        input.fill(slice, stage, halo);
         __syncthreads();
-        filter_tile<T>(filtered, slice, filter, stage, tile.anew(), halo);
+        tile_filter.apply(filtered, slice, filter, stage, halo);
         __syncthreads();
-        fill_gradient_rows<T, COLUMNS>(right, stage, tile.anew(), column);
-        if (column == 0) fill_pointwise<T, CHANNELS, true>(transposed, stage, slices, 0, channel);
+        fill_gradient_rows<T, COLUMNS>(right, stage, tile, column);
         __syncthreads();
         product.add(filtered, right);
-        if (column == 0) write_filtered_gradient<T, COLUMNS>(stage, tile.anew(), right, transposed, sums, channel);
+        if (column != 0) continue;
+        __syncthreads();
+        write_filtered_gradient<T, COLUMNS>(stage, tile, right, transposed, sums, channel);
     }
     if (!stage.weight_parts[1]) return;
     float* const part = stage.weight_parts[1] + size_t(blockIdx.x) * stage.in_channels * stage.out_channels;
@@ -140,14 +155,18 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_g
 }
 
 // to[pixel of the halo][SLICE]: the slice of dh that begins at `channel`, zero where there is no pixel or channel.
-template <class T> __device__ void fill_filtered_gradient(T* to, const Stage& stage, const Halo& halo, unsigned channel) {
+template <class T> __device__ __forceinline__ void fill_filtered_gradient(T* to, const Stage& stage, const Halo& halo, unsigned channel) {
     const unsigned half = threadIdx.x % 2 * 8;
-    const bool present = channel + half < stage.in_channels;
+    const T* const from = static_cast<const T*>(stage.scratch) + channel + half;
     for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
-        const Pixel at = halo.pixel(h);
-        float values[8] = {};
-        if (present && inside(halo.map, at)) load8(values, static_cast<const T*>(stage.scratch) + place(halo.map, at) * stage.in_channels + channel + half);
-        store8(to + h * SLICE<T> + half, values);
+        uint4 values[sizeof(T) / 2] = {};
+        unsigned place;
+        if (halo.find(place, stage.to, h) && channel + half < stage.in_channels) {
+#pragma unroll
+            for (unsigned i = 0; i < sizeof(T) / 2; i++) values[i] = reinterpret_cast<const uint4*>(from + size_t(place) * stage.in_channels)[i];
+        }
+#pragma unroll
+        for (unsigned i = 0; i < sizeof(T) / 2; i++) reinterpret_cast<uint4*>(to + h * SLICE<T> + half)[i] = values[i];
     }
 }
 
@@ -157,49 +176,37 @@ __device__ __forceinline__ float run_sum(float value) {
     return value + __shfl_xor_sync(~0u, value, 16);
 }
 
-// A thread's two channels of a tile of input pixels: where its run lies, and a there. IN_RUNS, all pixels lie in one row.
-template <class T, bool IN_RUNS> struct CentreRun {
-    static constexpr unsigned KEPT = IN_RUNS ? 1 : RUN;
-    Pixel pixels[KEPT];
-    unsigned places[KEPT], present = 0; // in the map; bits
-    float a[RUN][2] = {};
-
-    __device__ __forceinline__ size_t place_of(unsigned i, const PixelRun& run) const { return IN_RUNS ? places[0] + i * run.spacing : places[i % KEPT]; }
-
-    template <class Writer>
-    __device__ __forceinline__ void read(const PixelRun& run, const Stage& stage, const Tile& tile, const Writer& writer, bool channel_present) {
+// The activations of a thread's two channels of a run of input pixels; zero where there is none.
+template <class T>
+__device__ __forceinline__ void read_run(float (&a)[RUN][2], const PixelRun& run, const Stage& stage, const Tile& tile, const SourcePlace& from, const ChannelsNormalizer<2>& normalizer) {
 #pragma unroll
-        for (unsigned i = 0; i < RUN; i++) {
-            const bool in_tile = run[i] < tile.pixels();
-            if (i < KEPT) {
-                pixels[i] = tile.pixel(in_tile ? run[i] : 0);
-                places[i] = unsigned(place(stage.from, pixels[i]));
-            }
-            Pixel pixel = pixels[i % KEPT];
-            if (IN_RUNS) pixel.x += int(i * run.spacing);
-            a[i][0] = a[i][1] = 0.0f;
-            if (!in_tile || !channel_present || !tile.holds(pixel)) continue;
-            present |= 1u << i;
-            load2(a[i], static_cast<const T*>(writer.source->values) + place_of(i, run) * writer.source->channels + writer.channel);
-            writer.normalizer.apply(a[i]);
-            if (stage.relu) relu_channels(a[i]);
-            round_channels<T>(a[i]);
-        }
+    for (unsigned i = 0; i < RUN; i++) {
+        a[i][0] = a[i][1] = 0.0f;
+        if (!from.source || run[i] >= tile.count) continue;
+        load2(a[i], static_cast<const T*>(from.source->values) + size_t(tile.first + run[i]) * from.source->channels + from.channel);
+        normalizer.apply(a[i]);
+        if (stage.relu) relu_channels(a[i]);
+        round_channels<T>(a[i]);
     }
-};
+}
 
-// What one tile adds to du of the thread's run and to the filter's gradient; `slice` holds dh around the tile.
+// What one tile adds to du of the thread's run and to the filter's gradient; `slice` holds dh around the tile, `a` the run's activations.
 // With KERNEL taps a row, stride 1 and runs, the gradient of the filter stays in registers.
 template <class T, unsigned KERNEL> struct FilterGradient {
     float sums[KERNEL * KERNEL][2] = {};
+    unsigned place; // in a slice, of the window whose last tap is the run's first pixel
 
-    __device__ __forceinline__ void add(float (&du)[RUN][2], const CentreRun<T, KERNEL != 0>& centre, unsigned channel, const T* slice, const float* filter, float*, const Stage& stage, const Tile& tile, const Halo& halo) {
-        // The window whose last tap is the run's first pixel.
-        const Pixel& first = centre.pixels[0];
-        const T* at = slice + (((first.image - tile.image) * halo.rows + first.y - tile.y) * halo.columns + first.x - tile.x) * SLICE<T> + channel;
+    __device__ __forceinline__ FilterGradient(const PixelRun& run, const Stage& stage, const Halo& halo) {
+        const Rectangle tile(stage.from);
+        const Pixel first = tile.pixel(run.first < tile.pixels() ? run.first : 0);
+        place = halo.place(first.image, first.y, first.x) * SLICE<T> + run.channel;
+    }
+
+    __device__ __forceinline__ void add(float (&du)[RUN][2], const float (&a)[RUN][2], const T* slice, const float* filter, float*, const Stage& stage, const Tile&, const Halo& halo) {
+        const T* at = slice + place;
         const unsigned step = stage.window.dilation * SLICE<T>;
 #pragma unroll
-        for (unsigned y = 0; y < KERNEL; y++, at += halo.columns * step) {
+        for (unsigned y = 0; y < KERNEL; y++, at += halo.columns.value * step) {
             float x[RUN + KERNEL - 1][2];
 #pragma unroll
             for (unsigned j = 0; j < RUN + KERNEL - 1; j++) load2(x[j], at + j * step);
@@ -207,22 +214,21 @@ template <class T, unsigned KERNEL> struct FilterGradient {
             for (unsigned column = 0; column < KERNEL; column++) {
                 const unsigned tap = (KERNEL - 1 - y) * KERNEL + KERNEL - 1 - column;
                 float weight[2];
-                load2(weight, filter + tap * CHANNELS + channel);
+                load2(weight, filter + tap * CHANNELS);
 #pragma unroll
                 for (unsigned i = 0; i < RUN; i++) {
 #pragma unroll
                     for (unsigned c = 0; c < 2; c++) {
                         du[i][c] = fmaf(x[i + column][c], weight[c], du[i][c]);
-                        sums[tap][c] = fmaf(x[i + column][c], centre.a[i][c], sums[tap][c]);
+                        sums[tap][c] = fmaf(x[i + column][c], a[i][c], sums[tap][c]);
                     }
                 }
             }
         }
     }
 
-    // of_warps[warp][tap][CHANNELS]
-    __device__ __forceinline__ void finish(float* of_warps, unsigned channel) const {
-        float* own = of_warps + threadIdx.x / 32 * KERNEL * KERNEL * CHANNELS + channel;
+    // own[tap][CHANNELS] of a warp
+    __device__ __forceinline__ void finish(float* own) const {
 #pragma unroll
         for (unsigned tap = 0; tap < KERNEL * KERNEL; tap++) {
             const float sum[2] = {run_sum(sums[tap][0]), run_sum(sums[tap][1])};
@@ -234,36 +240,36 @@ template <class T, unsigned KERNEL> struct FilterGradient {
 // Any window: the gradient of the filter stands in shared memory.
 template <class T> struct FilterGradient<T, 0> {
     bool begun = false;
+    unsigned channel;
+    Pixel pixels[RUN]; // of a tile
 
-    __device__ __forceinline__ void add(float (&du)[RUN][2], const CentreRun<T, false>& centre, unsigned channel, const T* slice, const float* filter, float* of_warps, const Stage& stage, const Tile& tile, const Halo& halo) {
+    __device__ __forceinline__ FilterGradient(const PixelRun& run, const Stage& stage, const Halo&) : channel(run.channel) {
+        const Rectangle tile(stage.from);
+#pragma unroll
+        for (unsigned i = 0; i < RUN; i++) pixels[i] = tile.pixel(run[i] < tile.pixels() ? run[i] : 0);
+    }
+
+    __device__ __forceinline__ void add(float (&du)[RUN][2], const float (&a)[RUN][2], const T* slice, const float* filter, float* own, const Stage& stage, const Tile& tile, const Halo& halo) {
         const Window& window = stage.window;
         const unsigned stride = window.stride;
         // Places of the windows that begin at the pixels, times the stride: a tap's window begins before.
-        unsigned rows[RUN], columns[RUN], images[RUN];
-#pragma unroll
-        for (unsigned i = 0; i < RUN; i++) {
-            const Pixel& at = centre.pixels[i];
-            images[i] = (at.image - tile.image) * halo.rows;
-            rows[i] = at.y + window.padding - halo.y * int(stride);
-            columns[i] = at.x + window.padding - halo.x * int(stride);
-        }
-        float* own = of_warps + threadIdx.x / 32 * window.taps * CHANNELS + channel;
+        const unsigned first_row = tile.y + window.padding - halo.y * int(stride), first_column = tile.x + window.padding - halo.x * int(stride);
         for (unsigned y = 0; y < window.kernel; y++) {
             for (unsigned x = 0; x < window.kernel; x++) {
                 const unsigned tap = y * window.kernel + x;
                 float weight[2], sum[2] = {};
-                load2(weight, filter + tap * CHANNELS + channel);
+                load2(weight, filter + tap * CHANNELS);
 #pragma unroll
                 for (unsigned i = 0; i < RUN; i++) {
-                    const unsigned row = rows[i] - y * window.dilation, column = columns[i] - x * window.dilation;
-                    const unsigned at_row = divided(row, stride), at_column = divided(column, stride);
+                    const unsigned row = first_row + pixels[i].y - y * window.dilation, column = first_column + pixels[i].x - x * window.dilation;
+                    const unsigned at_row = divide(row, stride), at_column = divide(column, stride);
                     if (at_row * stride != row || at_column * stride != column) continue;
                     float dh[2];
-                    load2(dh, slice + ((images[i] + at_row) * halo.columns + at_column) * SLICE<T> + channel);
+                    load2(dh, slice + halo.place(pixels[i].image, at_row, at_column) * SLICE<T> + channel);
 #pragma unroll
                     for (unsigned c = 0; c < 2; c++) {
                         du[i][c] = fmaf(dh[c], weight[c], du[i][c]);
-                        sum[c] = fmaf(dh[c], centre.a[i][c], sum[c]);
+                        sum[c] = fmaf(dh[c], a[i][c], sum[c]);
                     }
                 }
                 sum[0] = run_sum(sum[0]), sum[1] = run_sum(sum[1]);
@@ -279,45 +285,42 @@ template <class T> struct FilterGradient<T, 0> {
         begun = true;
     }
 
-    __device__ __forceinline__ void finish(float*, unsigned) const {}
-
-    static __device__ __forceinline__ unsigned divided(unsigned a, unsigned b) { return b == 1 ? a : b == 2 ? a / 2 : a / b; }
+    __device__ __forceinline__ void finish(float*) const {}
 };
 
-// Shared memory: room of the epilogue, the filter, the warps' gradients of the filter, the slice.
+// Shared memory: sums, the filter, the warps' gradients of the filter, the slice.
 template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
     const unsigned taps = stage.window.taps;
-    GradientSums& shared = shared_memory<GradientSums>();
-    float* const filter = reinterpret_cast<float*>(&shared_memory<unsigned char>() + (sizeof(GradientSums) + 15) / 16 * 16);
+    ChannelSums& shared = shared_memory<ChannelSums>();
+    float* const filter = reinterpret_cast<float*>(&shared + 1);
     float* const of_warps = filter + taps * CHANNELS;
     T* const slice = reinterpret_cast<T*>(of_warps + WARPS * taps * CHANNELS);
     const unsigned channel = blockIdx.z * CHANNELS, channels = min(CHANNELS, stage.in_channels - channel);
-    const unsigned tiles = tile_count(stage.from), begin = blockIdx.x * WEIGHT_TILES, end = min(begin + WEIGHT_TILES, tiles);
+    const Tiles tiles(stage.from, WEIGHT_TILES);
 
     const PixelRun run(KERNEL == 0 ? 1 : stage.window.dilation);
-    const SourcePlace at = find_source(stage, channel + run.channel);
-    const bool present = at.source != nullptr;
-    ChannelsGradientWriter<2> writer(present ? *at.source : stage.sources[0], present ? at.channel : 0, stage.relu);
+    float* const own = of_warps + threadIdx.x / 32 * taps * CHANNELS + run.channel;
+    Halo halo = above_pixels(stage);
+    FilterGradient<T, KERNEL> gradient(run, stage, halo);
+    ChannelsGradientWriter<T, 2> writer(find_source(stage, channel + run.channel), stage.relu);
+    const GradientConstants<2> constants(writer.to);
     fill_filter(filter, stage, channel);
-    FilterGradient<T, KERNEL> gradient;
-    for (unsigned index = begin; index < end; index++) {
-        const Tile tile(stage.from, index);
-        const Halo halo = above_pixels(stage, tile);
+    for (Tile tile(stage.from, tiles.begin); tile.index < tiles.end; tile.advance(stage.from)) {
+        place_above(halo, stage, tile);
         __syncthreads();
-        fill_filtered_gradient<T>(slice, stage, halo.anew(), channel);
-        CentreRun<T, KERNEL != 0> centre;
-        centre.read(run, stage, tile.anew(), writer, present);
+        fill_filtered_gradient<T>(slice, stage, halo, channel);
+        float a[RUN][2], du[RUN][2] = {};
+        read_run<T>(a, run, stage, tile, writer.to, constants.normalizer);
         __syncthreads();
-        float du[RUN][2] = {};
-        gradient.add(du, centre, run.channel, slice, filter, of_warps, stage, tile, halo);
-        if (!writer.source->gradient) continue;
+        gradient.add(du, a, slice, filter + run.channel, own, stage, tile, halo);
+        if (!writer.is_wanted()) continue;
 #pragma unroll
         for (unsigned i = 0; i < RUN; i++)
-            if (centre.present >> i & 1) writer.write<T>(centre.place_of(i, run), du[i]);
+            if (run[i] < tile.count) writer.write(constants, tile.first + run[i], du[i]);
     }
-    gradient.finish(of_warps, run.channel);
+    gradient.finish(own);
 #pragma unroll
     for (unsigned c = 0; c < 2; c++) {
         const float sums[2] = {run_sum(writer.dz_sum[c]), run_sum(writer.xhat_sum[c])};
@@ -333,27 +336,27 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
         part[size_t(i / CHANNELS) * stage.in_channels + i % CHANNELS] = sum;
     }
     if (!finishes_sums(stage)) return;
-    write_sums_of_warps(stage, shared, channel, channels);
+    write_sums(shared, channels, [&](unsigned column) { return find_source(stage, channel + column); });
     if (is_last_block(stage.counter, shared.flag)) finish_sums(stage);
 }
 
 } // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
-extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_32(ARGUMENTS) { forward<float, 32>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) separable_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_64(ARGUMENTS) { forward<bf16, 64>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 3) separable_pointwise_gradient_f32_16(ARGUMENTS) { pointwise_gradient<float, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_16(ARGUMENTS) { pointwise_gradient<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_32(ARGUMENTS) { pointwise_gradient<float, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_64(ARGUMENTS) { pointwise_gradient<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_bf16_16(ARGUMENTS) { pointwise_gradient<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_bf16_32(ARGUMENTS) { pointwise_gradient<bf16, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_bf16_64(ARGUMENTS) { pointwise_gradient<bf16, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_f32_3(ARGUMENTS) { depthwise_gradient<float, 3>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_f32_5(ARGUMENTS) { depthwise_gradient<float, 5>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) separable_depthwise_gradient_f32_5(ARGUMENTS) { depthwise_gradient<float, 5>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_f32_any(ARGUMENTS) { depthwise_gradient<float, 0>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_bf16_3(ARGUMENTS) { depthwise_gradient<bf16, 3>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_depthwise_gradient_bf16_5(ARGUMENTS) { depthwise_gradient<bf16, 5>(stages, count); }

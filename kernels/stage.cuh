@@ -10,8 +10,8 @@ constexpr unsigned THREADS = 256;
 constexpr unsigned WARPS = THREADS / 32;
 
 // Rows of a normalization, each of as many floats as the value has stored channels: z = (y - MEAN) * SCALE + SHIFT,
-// xhat = (y - MEAN) * RSTD; M1 and M2 are the means of dz and of dz * xhat.
-enum NormalizationRow : uint32_t { MEAN, SCALE, SHIFT, RSTD, M1, M2, NORMALIZATION_ROWS };
+// xhat = (y - MEAN) * RSTD; M1 and M2 are the means of dz and of dz * xhat; SLOPE = -SCALE * RSTD * M2 and OFFSET = -SCALE * M1 take dz to dy.
+enum NormalizationRow : uint32_t { MEAN, SCALE, SHIFT, RSTD, M1, M2, SLOPE, OFFSET, NORMALIZATION_ROWS };
 
 // A value that a stage reads. Values are [image][pixel][channel].
 struct Source {
@@ -34,6 +34,8 @@ constexpr unsigned TILE_PIXELS = 128;
 struct Tiling {
     uint32_t images, height, width;
     uint32_t together, rows, columns;
+    uint32_t tiles; // of all images
+    uint32_t chunk; // tiles of a block that sums up
 };
 
 struct Window {
@@ -54,7 +56,7 @@ struct Stage {
     void* output;
     const void* output_gradient;
     float* normalization; // of the output, null if it has none
-    float* moments;       // [part][mean, M2][channel], null: the normalization is given
+    float* moments;       // [part][pixels, mean, M2][channel], null: the normalization is given
     double* statistics;   // [mean, biased variance][channel]
     const float* scale;   // of an affine normalization, else null
     const float* shift;
@@ -63,7 +65,7 @@ struct Stage {
     float epsilon;
     uint32_t kind; // of a pool
 };
-static_assert(sizeof(Source) == 72 && sizeof(Tiling) == 24 && sizeof(Window) == 24 && sizeof(Stage) == 208);
+static_assert(sizeof(Source) == 72 && sizeof(Tiling) == 32 && sizeof(Window) == 24 && sizeof(Stage) == 224);
 
 // The task of this block, or null where the launch has fewer tasks than its grid.
 __device__ __forceinline__ const Stage* task(const Stage* stages, const uint32_t* count) {

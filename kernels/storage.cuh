@@ -1,9 +1,14 @@
 // The two types in which feature maps are stored, eight channels (or two) at a time: f32, and bf16 in which every stored number is rounded.
 #pragma once
-#include <cstdint>
+#include "ptx.cuh"
 #include <cuda_bf16.h>
 
 using bf16 = __nv_bfloat16;
+
+// Two numbers of bf16, the first in the lower half.
+__device__ __forceinline__ void unpack_bf16(float& low, float& high, uint32_t pair) {
+    low = __uint_as_float(pair << 16), high = __uint_as_float(pair & 0xffff0000u);
+}
 
 __device__ __forceinline__ void load8(float (&out)[8], const float* from) {
     const float4 a = *reinterpret_cast<const float4*>(from), b = *reinterpret_cast<const float4*>(from + 4);
@@ -13,12 +18,8 @@ __device__ __forceinline__ void load8(float (&out)[8], const float* from) {
 
 __device__ __forceinline__ void load8(float (&out)[8], const bf16* from) {
     const uint4 bits = *reinterpret_cast<const uint4*>(from);
-    const uint32_t pairs[4] = {bits.x, bits.y, bits.z, bits.w};
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        out[2 * i] = __uint_as_float(pairs[i] << 16);
-        out[2 * i + 1] = __uint_as_float(pairs[i] & 0xffff0000u);
-    }
+    unpack_bf16(out[0], out[1], bits.x), unpack_bf16(out[2], out[3], bits.y);
+    unpack_bf16(out[4], out[5], bits.z), unpack_bf16(out[6], out[7], bits.w);
 }
 
 __device__ __forceinline__ void store8(float* to, const float (&values)[8]) {
@@ -26,12 +27,26 @@ __device__ __forceinline__ void store8(float* to, const float (&values)[8]) {
     *reinterpret_cast<float4*>(to + 4) = make_float4(values[4], values[5], values[6], values[7]);
 }
 
-// `values` have been rounded.
+// Rounds.
 __device__ __forceinline__ void store8(bf16* to, const float (&values)[8]) {
-    uint32_t pairs[4];
+    *reinterpret_cast<uint4*>(to) = make_uint4(pack_bf16(values[0], values[1]), pack_bf16(values[2], values[3]), pack_bf16(values[4], values[5]),
+                                               pack_bf16(values[6], values[7]));
+}
+
+// ReLU keeps NaN.
+template <unsigned N> __device__ __forceinline__ void relu_channels(float (&values)[N]) {
 #pragma unroll
-    for (int i = 0; i < 4; i++) pairs[i] = __float_as_uint(values[2 * i]) >> 16 | (__float_as_uint(values[2 * i + 1]) & 0xffff0000u);
-    *reinterpret_cast<uint4*>(to) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+    for (unsigned i = 0; i < N; i++) values[i] = larger(values[i], 0.0f);
+}
+
+// The same after ReLU.
+__device__ __forceinline__ void store8_relu(float* to, float (&values)[8]) {
+    relu_channels(values);
+    store8(to, values);
+}
+__device__ __forceinline__ void store8_relu(bf16* to, const float (&values)[8]) {
+    *reinterpret_cast<uint4*>(to) = make_uint4(pack_bf16_relu(values[0], values[1]), pack_bf16_relu(values[2], values[3]),
+                                               pack_bf16_relu(values[4], values[5]), pack_bf16_relu(values[6], values[7]));
 }
 
 // To the nearest number of the type, ties to even.
@@ -39,10 +54,11 @@ template <class T> __device__ __forceinline__ float rounded(float value) { retur
 template <> __device__ __forceinline__ float rounded<bf16>(float value) { return __bfloat162float(__float2bfloat16_rn(value)); }
 
 template <class T, unsigned N> __device__ __forceinline__ void round_channels(float (&values)[N]) {
+    if constexpr (sizeof(T) == 2) {
 #pragma unroll
-    for (unsigned i = 0; i < N; i++) values[i] = rounded<T>(values[i]);
+        for (unsigned i = 0; i < N; i += 2) unpack_bf16(values[i], values[i + 1], pack_bf16(values[i], values[i + 1]));
+    }
 }
-template <class T> __device__ __forceinline__ void round8(float (&values)[8]) { round_channels<T>(values); }
 
 __device__ __forceinline__ void load2(float (&out)[2], const float* from) {
     const float2 both = *reinterpret_cast<const float2*>(from);
@@ -50,16 +66,13 @@ __device__ __forceinline__ void load2(float (&out)[2], const float* from) {
 }
 
 __device__ __forceinline__ void load2(float (&out)[2], const bf16* from) {
-    const uint32_t bits = *reinterpret_cast<const uint32_t*>(from);
-    out[0] = __uint_as_float(bits << 16), out[1] = __uint_as_float(bits & 0xffff0000u);
+    unpack_bf16(out[0], out[1], *reinterpret_cast<const uint32_t*>(from));
 }
 
 __device__ __forceinline__ void store2(float* to, const float (&values)[2]) { *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]); }
 
-// `values` have been rounded.
-__device__ __forceinline__ void store2(bf16* to, const float (&values)[2]) {
-    *reinterpret_cast<uint32_t*>(to) = __float_as_uint(values[0]) >> 16 | (__float_as_uint(values[1]) & 0xffff0000u);
-}
+// Rounds.
+__device__ __forceinline__ void store2(bf16* to, const float (&values)[2]) { *reinterpret_cast<uint32_t*>(to) = pack_bf16(values[0], values[1]); }
 
 template <class T> __device__ __forceinline__ void load_channels(float (&out)[8], const T* from) { load8(out, from); }
 template <class T> __device__ __forceinline__ void load_channels(float (&out)[2], const T* from) { load2(out, from); }

@@ -1,4 +1,4 @@
-// Where the pixels of a tile and of its neighbourhood lie.
+// Where the pixels of a tile and of its neighbourhood lie. What a block asks again and again is known without a division.
 #pragma once
 #include "ptx.cuh"
 #include "stage.cuh"
@@ -6,97 +6,119 @@
 // Distance of pixels in a tile of sums: odd, so that a column's numbers lie in different banks.
 template <unsigned COLUMNS> constexpr unsigned TILE = COLUMNS + 1;
 
+__device__ __forceinline__ unsigned divide_up(unsigned a, unsigned b) { return (a + b - 1) / b; }
+
+// By a stride, of which all but 1 and 2 are rare.
+__device__ __forceinline__ unsigned divide(unsigned a, unsigned b) { return b == 1 ? a : b == 2 ? a / 2 : a / b; }
+
+__device__ __forceinline__ int floor_divide(int a, int b) {
+    if (b == 1) return a;
+    if (b == 2) return a >> 1;
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
+// Divides by a number that stays the same. Exact for n up to 4094 with n * value < 2^20, and for all n < value.
+struct Divisor {
+    unsigned value, reciprocal;
+
+    __device__ __forceinline__ explicit Divisor(unsigned value) : value(value), reciprocal((1u << 20) / value + 1) {}
+    __device__ __forceinline__ unsigned operator()(unsigned n) const { return n * reciprocal >> 20; }
+};
+
+// A tile of a map. Its pixels, all `count` that exist, follow one another in the map from pixel `first`: where a tile does not have the map's
+// width, it is one row.
+struct Tile {
+    unsigned index, first, count;
+    int image, y, x; // of its first pixel
+
+    __device__ __forceinline__ Tile(const Tiling& map, unsigned index) : index(index) {
+        const unsigned across = divide_up(map.width, map.columns), down = divide_up(map.height, map.rows), row = index / across;
+        x = (index - row * across) * map.columns;
+        y = row % down * map.rows;
+        image = row / down * map.together;
+        settle(map);
+    }
+
+    // To the next one.
+    __device__ __forceinline__ void advance(const Tiling& map) {
+        index++;
+        x += map.columns;
+        if (unsigned(x) >= map.width) {
+            x = 0, y += map.rows;
+            if (unsigned(y) >= map.height) y = 0, image += map.together;
+        }
+        settle(map);
+    }
+
+  private:
+    __device__ __forceinline__ void settle(const Tiling& map) {
+        first = (image * map.height + y) * map.width + x;
+        count = min(map.together, map.images - image) * min(map.rows, map.height - y) * min(map.columns, map.width - x);
+    }
+};
+
+// The tiles of block x in a launch whose blocks take `size` of them each.
+struct Tiles {
+    unsigned begin, end;
+
+    __device__ __forceinline__ Tiles(const Tiling& map, unsigned size) : begin(blockIdx.x * size), end(min(begin + size, map.tiles)) {}
+};
+
 struct Pixel {
     int image, y, x;
 };
 
-// Tile `index` of a map: pixel p is row p / columns of image p / (rows * columns) of the tile.
-struct Tile {
-    Tiling map;
-    int image, y, x; // of its first pixel
+// Pixels of a rectangle, row by row, one image after the other: of every tile of a map, or around one.
+struct Rectangle {
+    unsigned together;
+    Divisor rows, columns;
 
-    __device__ __forceinline__ Tile(const Tiling& tiling, unsigned index) : map(tiling) {
-        const unsigned across = (map.width + map.columns - 1) / map.columns, down = (map.height + map.rows - 1) / map.rows;
-        x = index % across * map.columns;
-        y = index / across % down * map.rows;
-        image = index / (across * down) * map.together;
-    }
+    __device__ __forceinline__ Rectangle(unsigned together, unsigned rows, unsigned columns) : together(together), rows(rows), columns(columns) {}
+    __device__ __forceinline__ explicit Rectangle(const Tiling& map) : Rectangle(map.together, map.rows, map.columns) {}
 
-    // The same; places of its pixels are not kept in registers from before.
-    __device__ __forceinline__ Tile anew() const {
-        Tile tile = *this;
-        opaque(tile.map.rows), opaque(tile.map.columns);
-        return tile;
-    }
+    __device__ __forceinline__ unsigned pixels() const { return together * rows.value * columns.value; }
 
-    __device__ __forceinline__ unsigned pixels() const { return map.together * map.rows * map.columns; }
-
+    // From the first one.
     __device__ __forceinline__ Pixel pixel(unsigned p) const {
-        const unsigned row = p / map.columns;
-        return {image + int(row / map.rows), y + int(row % map.rows), x + int(p % map.columns)};
+        const unsigned row = columns(p), image = rows(row);
+        return {int(image), int(row - image * rows.value), int(p - row * columns.value)};
     }
 
-    __device__ __forceinline__ bool holds(const Pixel& at) const {
-        return at.image < int(map.images) && at.y < int(map.height) && at.x < int(map.width);
-    }
-
-    // Pixels that exist.
-    __device__ __forceinline__ unsigned count() const {
-        const unsigned images = min(map.together, map.images - image);
-        return images * min(map.rows, map.height - y) * min(map.columns, map.width - x);
-    }
+    __device__ __forceinline__ unsigned place(unsigned image, unsigned y, unsigned x) const { return (image * rows.value + y) * columns.value + x; }
 };
 
-__device__ __forceinline__ unsigned tile_count(const Tiling& map) {
-    return (map.images + map.together - 1) / map.together * ((map.height + map.rows - 1) / map.rows) * ((map.width + map.columns - 1) / map.columns);
-}
+// A rectangle around a tile, with a border that may lie outside the map.
+struct Halo : Rectangle {
+    int image = 0, y = 0, x = 0;
 
-// Index of a pixel in its map.
-__device__ __forceinline__ size_t place(const Tiling& map, const Pixel& at) {
-    return (size_t(at.image) * map.height + at.y) * map.width + at.x;
-}
+    __device__ __forceinline__ Halo(unsigned together, unsigned rows, unsigned columns) : Rectangle(together, rows, columns) {}
 
-__device__ __forceinline__ bool inside(const Tiling& map, const Pixel& at) {
-    return at.image < int(map.images) && unsigned(at.y) < map.height && unsigned(at.x) < map.width;
-}
-
-// A rectangle of a map around a tile, with a border that may lie outside: row by row, one image after the other.
-struct Halo {
-    Tiling map;
-    int image, y, x;
-    unsigned together, rows, columns;
-
-    // As of a tile.
-    __device__ __forceinline__ Halo anew() const {
-        Halo halo = *this;
-        opaque(halo.rows), opaque(halo.columns);
-        return halo;
-    }
-
-    __device__ __forceinline__ unsigned pixels() const { return together * rows * columns; }
-
-    __device__ __forceinline__ Pixel pixel(unsigned h) const {
-        const unsigned row = h / columns;
-        return {image + int(row / rows), y + int(row % rows), x + int(h % columns)};
+    // Pixel h in a map, or false where it is outside.
+    __device__ __forceinline__ bool find(unsigned& place, const Tiling& map, unsigned h) const {
+        const Pixel at = pixel(h);
+        const unsigned row = y + at.y, column = x + at.x;
+        place = ((image + at.image) * map.height + row) * map.width + column;
+        return image + at.image < int(map.images) && row < map.height && column < map.width;
     }
 };
-
-__device__ __forceinline__ int floor_divide(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
 // The input pixels under the windows of a tile of output pixels.
-__device__ __forceinline__ Halo under_windows(const Stage& stage, const Tile& tile) {
+__device__ __forceinline__ Halo under_windows(const Stage& stage) {
     const Window& w = stage.window;
     const unsigned span = w.diagonal ? 2 : (w.kernel - 1) * w.dilation + 1;
-    const int stride = w.stride, padding = w.padding;
-    return {stage.from, tile.image, tile.y * stride - padding, tile.x * stride - padding, tile.map.together,
-            (tile.map.rows - 1) * w.stride + span, (tile.map.columns - 1) * w.stride + span};
+    return {stage.to.together, (stage.to.rows - 1) * w.stride + span, (stage.to.columns - 1) * w.stride + span};
 }
 
-// Where in that halo the first tap of a tile's pixel lies; further taps are `tap_offset` on.
-__device__ __forceinline__ unsigned window_place(const Stage& stage, const Tile& tile, const Halo& halo, unsigned p) {
-    const unsigned row = p / tile.map.columns, column = p % tile.map.columns;
-    const unsigned image = row / tile.map.rows, y = row % tile.map.rows;
-    return (image * halo.rows + y * stage.window.stride) * halo.columns + column * stage.window.stride;
+// Moves that to a tile.
+__device__ __forceinline__ void place_under(Halo& halo, const Stage& stage, const Tile& tile) {
+    const int stride = stage.window.stride, padding = stage.window.padding;
+    halo.image = tile.image, halo.y = tile.y * stride - padding, halo.x = tile.x * stride - padding;
+}
+
+// Where in that halo the first tap of a tile's pixel lies; further taps are `tap_place` on.
+__device__ __forceinline__ unsigned window_place(const Stage& stage, const Rectangle& tile, const Halo& halo, unsigned p) {
+    const Pixel at = tile.pixel(p);
+    return halo.place(at.image, at.y * stage.window.stride, at.x * stage.window.stride);
 }
 
 // Row and column of a tap relative to the window's first.
@@ -105,25 +127,27 @@ struct TapPlace {
 };
 __device__ __forceinline__ TapPlace tap_place(const Window& w, unsigned tap) {
     if (w.diagonal) return {int(tap), int(tap)};
-    return {int(tap / w.kernel * w.dilation), int(tap % w.kernel * w.dilation)};
+    const unsigned row = tap / w.kernel;
+    return {int(row * w.dilation), int((tap - row * w.kernel) * w.dilation)};
+}
+
+// Windows that may hold one of `inputs` neighbouring pixels, along one axis.
+__device__ __forceinline__ unsigned windows_above(const Window& w, unsigned inputs) {
+    const unsigned span = w.diagonal ? 1 : (w.kernel - 1) * w.dilation;
+    return divide(inputs - 1 + span, w.stride) + (w.stride == 1 ? 1 : 2);
 }
 
 // The output pixels whose windows hold a pixel of a tile of input pixels.
-__device__ __forceinline__ Halo above_pixels(const Stage& stage, const Tile& tile) {
+__device__ __forceinline__ Halo above_pixels(const Stage& stage) {
     const Window& w = stage.window;
-    const int span = w.diagonal ? 1 : (w.kernel - 1) * w.dilation, stride = w.stride, padding = w.padding;
-    const unsigned more = stride == 1 ? 1 : 2;
-    return {stage.to, tile.image, floor_divide(tile.y + padding - span, stride), floor_divide(tile.x + padding - span, stride),
-            tile.map.together, (tile.map.rows - 1 + span) / w.stride + more, (tile.map.columns - 1 + span) / w.stride + more};
+    return {stage.from.together, windows_above(w, stage.from.rows), windows_above(w, stage.from.columns)};
 }
 
-// Where in that halo the output pixel lies whose tap is input pixel p of the tile, or -1 if there is none. Places outside the map hold zeros.
-__device__ __forceinline__ int window_of(const Stage& stage, const Tile& tile, const Halo& halo, unsigned p, TapPlace tap) {
-    const int stride = stage.window.stride, padding = stage.window.padding;
-    const int row = p / tile.map.columns, column = p % tile.map.columns;
-    const int image = row / int(tile.map.rows);
-    const int y = tile.y + row % int(tile.map.rows) + padding - tap.y, x = tile.x + column + padding - tap.x;
-    const int oy = floor_divide(y, stride), ox = floor_divide(x, stride);
-    if (oy * stride != y || ox * stride != x) return -1;
-    return (image * int(halo.rows) + oy - halo.y) * int(halo.columns) + ox - halo.x;
+// Moves that to a tile.
+__device__ __forceinline__ void place_above(Halo& halo, const Stage& stage, const Tile& tile) {
+    const Window& w = stage.window;
+    const int span = w.diagonal ? 1 : (w.kernel - 1) * w.dilation, stride = w.stride, padding = w.padding;
+    halo.image = tile.image;
+    halo.y = floor_divide(tile.y + padding - span, stride);
+    halo.x = floor_divide(tile.x + padding - span, stride);
 }

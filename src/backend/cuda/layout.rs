@@ -141,7 +141,7 @@ impl LaneLayout {
                 let rows = if lane.is_given(id) { &mut sizes.constants } else { &mut sizes.work };
                 Some(NormPlaces {
                     rows: rows.take::<f32>(DeviceStage::NORMALIZATION_ROWS * channels),
-                    moments: sizes.work.take::<f32>(2 * parts as usize * channels),
+                    moments: sizes.work.take::<f32>(3 * parts as usize * channels),
                     statistics: sizes.results.take::<f64>(2 * channels),
                     sums: sizes.work.take::<f32>(2 * sums as usize * channels),
                 })

@@ -5,7 +5,7 @@ use super::{Tape, head, linear, narrow, node, wide};
 use crate::backend::TrainResult;
 use crate::network::ParameterRef;
 use crate::ops::normalization;
-use crate::ops::normalization::reference::{GradientSums, Rows};
+use crate::ops::normalization::reference::GradientSums;
 use crate::plan::{Gates, Graph, StageId, StageKind, ValueId};
 
 /// Gradients on their way back.
@@ -120,8 +120,7 @@ impl Tape<'_> {
             let means = Sums { values: per_value(|sums| &sums.sums), magnitudes: per_value(|sums| &sums.magnitudes) };
             let means = narrow(&numbers.stored(Stored::Means(value), means));
             let (m1, m2) = means.split_at(rows.channels());
-            rows.row_mut(Rows::M1).copy_from_slice(m1);
-            rows.row_mut(Rows::M2).copy_from_slice(m2);
+            rows.set_means([m1, m2]);
             let [dbeta, dgamma] = sums.map(|GradientSums { sums: values, magnitudes }| Sums { values, magnitudes });
             (wide(rows.raw_gradient(&dz, &y)), dgamma, dbeta)
         };

@@ -3,8 +3,8 @@
 use super::Convolution;
 use crate::ops::Linear;
 use crate::ops::cuda::{
-    CHANNELS, Columns, CudaLinear, DeviceWindow, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels,
-    StageLaunch, Storage, TILE_PIXELS, Traffic, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes,
+    CHANNEL_SUMS_BYTES, CHANNELS, Columns, CudaLinear, DeviceWindow, Geometry, KernelFlops, StageKernel, StageKernels,
+    StageLaunch, Storage, TILE_PIXELS, Traffic, right_bytes, slice_bytes, sums_bytes,
 };
 
 /// Taps whose weights are in shared memory together.
@@ -56,9 +56,9 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
                 ["convolution_forward_bf16_16", "convolution_forward_bf16_32", "convolution_forward_bf16_64"],
             ],
         ),
-        parts: geometry.to.tiles(),
+        parts: geometry.to.chunks(),
         columns: geometry.out_channels.div_ceil(columns.count()),
-        shared_bytes: 16 + (slice + weights_bytes(geometry, storage, columns)).max(sums_bytes(columns)),
+        shared_bytes: CHANNEL_SUMS_BYTES + weights_bytes(geometry, storage, columns) + slice.max(sums_bytes(columns)),
     }
 }
 
@@ -81,15 +81,16 @@ fn input_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
                 ],
             ],
         ),
-        parts: geometry.from.tiles(),
+        parts: geometry.from.chunks(),
         columns: geometry.in_channels.div_ceil(columns.count()),
-        shared_bytes: GRADIENT_SUMS_BYTES
+        shared_bytes: CHANNEL_SUMS_BYTES
             + CHANNELS * storage.bytes()
-            + (slice + weights_bytes(geometry, storage, columns)).max(sums_bytes(columns)),
+            + weights_bytes(geometry, storage, columns)
+            + slice.max(sums_bytes(columns)),
     }
 }
 
-/// Its parts are chunks of `WEIGHT_TILES` tiles.
+/// Its parts are chunks for weights.
 fn weight_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let groups = geometry.out_channels.div_ceil(columns.count()) * geometry.in_channels.div_ceil(CHANNELS);
@@ -109,7 +110,7 @@ fn weight_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
                 ],
             ],
         ),
-        parts: geometry.to.tiles().div_ceil(WEIGHT_TILES),
+        parts: geometry.to.weight_chunks(),
         columns: groups * geometry.window.taps.div_ceil(TAPS),
         shared_bytes: WINDOW_PLACES_BYTES
             + right_bytes(storage, columns, TILE_PIXELS)

@@ -8,6 +8,12 @@ use bytemuck::{Pod, Zeroable};
 /// Pixels of a tile at most.
 pub(in crate::ops) const TILE_PIXELS: u32 = 128;
 
+/// Chunks that a map is cut into, so that one lane alone fills a device, if it has the tiles for them.
+const CHUNKS: u32 = 32;
+
+/// Tiles of a chunk at most (`WEIGHT_TILES` of kernels/product.cuh).
+const MOST_TILES: u32 = 8;
+
 /// Pixels around a tile of several images at most, so that a slice of 16 channels fits the shared memory of every device.
 const HALO_PIXELS: u32 = 768;
 
@@ -21,10 +27,14 @@ pub struct Tiling {
     pub together: u32,
     pub rows: u32,
     pub columns: u32,
+    /// Of all images.
+    pub tiles: u32,
+    /// Tiles of a block that sums up what it computes.
+    pub chunk: u32,
 }
 
 // kernels/stage.cuh asserts the same.
-const _: () = assert!(size_of::<Tiling>() == 24);
+const _: () = assert!(size_of::<Tiling>() == 32);
 
 impl Tiling {
     /// Of maps of this height and width.
@@ -33,12 +43,24 @@ impl Tiling {
         let columns = width.min(TILE_PIXELS);
         let rows = (TILE_PIXELS / columns).min(height);
         let together = if rows == height && columns == width { TILE_PIXELS / (rows * columns) } else { 1 };
-        Self { images, height, width, together, rows, columns }
+        Self { images, height, width, together, rows, columns, tiles: 0, chunk: 0 }.in_tiles_of(together)
     }
 
-    /// Tiles of all images.
-    pub fn tiles(&self) -> u32 {
-        self.images.div_ceil(self.together) * self.height.div_ceil(self.rows) * self.width.div_ceil(self.columns)
+    /// The same with so many images in a tile.
+    fn in_tiles_of(self, together: u32) -> Self {
+        let tiles =
+            self.images.div_ceil(together) * self.height.div_ceil(self.rows) * self.width.div_ceil(self.columns);
+        Self { together, tiles, chunk: (tiles / CHUNKS).clamp(1, MOST_TILES), ..self }
+    }
+
+    /// Blocks that sum up what they compute.
+    pub(in crate::ops) const fn chunks(&self) -> u32 {
+        self.tiles.div_ceil(self.chunk)
+    }
+
+    /// Blocks that sum up gradients of weights, a part each: few, as each leaves as many numbers as there are weights.
+    pub(in crate::ops) const fn weight_chunks(&self) -> u32 {
+        self.tiles.div_ceil(MOST_TILES)
     }
 }
 
@@ -65,8 +87,8 @@ impl Geometry {
             out_channels: linear.stored_outputs(in_channels) as u32,
         };
         let fitting = |together: u32, halo: u32| together.min((HALO_PIXELS * together / halo).max(1));
-        geometry.from.together = fitting(geometry.from.together, geometry.pixels_above());
-        geometry.to.together = fitting(geometry.to.together, geometry.pixels_under_windows());
+        geometry.from = geometry.from.in_tiles_of(fitting(geometry.from.together, geometry.pixels_above()));
+        geometry.to = geometry.to.in_tiles_of(fitting(geometry.to.together, geometry.pixels_under_windows()));
         geometry
     }
 
@@ -134,7 +156,7 @@ mod tests {
         {
             let tiling = Tiling::new(images, Shape::new(height, width, 8));
             assert!(tiling.together * tiling.rows * tiling.columns <= TILE_PIXELS, "{tiling:?}");
-            assert_eq!(tiling.tiles(), tiles, "{tiling:?}");
+            assert_eq!(tiling.tiles, tiles, "{tiling:?}");
         }
     }
 }

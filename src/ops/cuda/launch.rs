@@ -77,11 +77,8 @@ impl Columns {
 /// Channels of a slice (kernels/input.cuh).
 pub(in crate::ops) const CHANNELS: u32 = 16;
 
-/// Tiles whose weight gradients one block adds.
-pub(in crate::ops) const WEIGHT_TILES: u32 = 8;
-
-/// `GradientSums` of kernels/epilogue.cuh, to a multiple of 16.
-pub(in crate::ops) const GRADIENT_SUMS_BYTES: u32 = (8 * 2 * 64 * 4 + 4_u32).next_multiple_of(16);
+/// `ChannelSums` of kernels/sums.cuh, to a multiple of 16: of every warp, two sums of 64 channels; pivots; a flag.
+pub(in crate::ops) const CHANNEL_SUMS_BYTES: u32 = (8 * 2 * 64 * 4 + 64 * 4 + 4_u32).next_multiple_of(16);
 
 /// A slice of some pixels.
 pub(in crate::ops) const fn slice_bytes(storage: Storage, pixels: u32) -> u32 {

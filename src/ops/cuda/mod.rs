@@ -15,4 +15,4 @@ pub use linear::CudaLinear;
 pub use stage::{DeviceWindow, Source, SourceFlags, Stage};
 
 pub(in crate::ops) use geometry::TILE_PIXELS;
-pub(in crate::ops) use launch::{CHANNELS, GRADIENT_SUMS_BYTES, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes};
+pub(in crate::ops) use launch::{CHANNEL_SUMS_BYTES, CHANNELS, right_bytes, slice_bytes, sums_bytes};

@@ -84,7 +84,7 @@ pub struct Stage {
     pub output_gradient: Pointer,
     /// Rows of the output's normalization.
     pub normalization: Pointer,
-    /// Of each part, mean and sum of squared deviations of every channel; null: the normalization is given.
+    /// Of each part, pixels, mean and sum of squared deviations of every channel; null: the normalization is given.
     pub moments: Pointer,
     /// f64: mean and biased variance of every channel.
     pub statistics: Pointer,
@@ -101,8 +101,8 @@ pub struct Stage {
 
 impl Stage {
     /// Numbers of a normalization per stored channel.
-    pub const NORMALIZATION_ROWS: usize = 6;
+    pub const NORMALIZATION_ROWS: usize = 8;
 }
 
 // kernels/stage.cuh asserts the same.
-const _: () = assert!(size_of::<Source>() == 72 && size_of::<DeviceWindow>() == 24 && size_of::<Stage>() == 208);
+const _: () = assert!(size_of::<Source>() == 72 && size_of::<DeviceWindow>() == 24 && size_of::<Stage>() == 224);

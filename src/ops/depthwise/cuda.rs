@@ -2,8 +2,8 @@
 
 use super::DepthwiseSeparable;
 use crate::ops::cuda::{
-    CHANNELS, Columns, CudaLinear, DeviceWindow, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels,
-    StageLaunch, Storage, TILE_PIXELS, Traffic, WEIGHT_TILES, right_bytes, slice_bytes, sums_bytes,
+    CHANNEL_SUMS_BYTES, CHANNELS, Columns, CudaLinear, DeviceWindow, Geometry, KernelFlops, StageKernel, StageKernels,
+    StageLaunch, Storage, TILE_PIXELS, Traffic, right_bytes, slice_bytes, sums_bytes,
 };
 
 /// Warps of a block.
@@ -48,7 +48,7 @@ impl CudaLinear for DepthwiseSeparable {
 
 fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
-    let filtered = slice_bytes(storage, TILE_PIXELS) + right_bytes(storage, columns, CHANNELS);
+    let weights = filter_bytes(geometry) + right_bytes(storage, columns, CHANNELS);
     let slice = slice_bytes(storage, geometry.pixels_under_windows());
     StageLaunch {
         kernel: columns.variant(
@@ -58,21 +58,21 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
                 ["separable_forward_bf16_16", "separable_forward_bf16_32", "separable_forward_bf16_64"],
             ],
         ),
-        parts: geometry.to.tiles(),
+        parts: geometry.to.chunks(),
         columns: geometry.out_channels.div_ceil(columns.count()),
-        shared_bytes: 16 + filter_bytes(geometry) + (filtered + slice).max(sums_bytes(columns)),
+        shared_bytes: CHANNEL_SUMS_BYTES + weights + slice_bytes(storage, TILE_PIXELS) + slice.max(sums_bytes(columns)),
     }
 }
 
 /// The gradient of the pointwise weights, and that of the filtered maps into the scratch of the stage: as many numbers of the storage as
-/// pixels of the output times channels of the input. Its parts, those of the gradient of the pointwise weights, are chunks of
-/// `WEIGHT_TILES` tiles of the output.
+/// pixels of the output times channels of the input. Its parts, those of the gradient of the pointwise weights, are chunks for weights of
+/// the output.
 fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let filtered = slice_bytes(storage, TILE_PIXELS).max(sums_bytes(Columns::Sixteen));
     let slice = slice_bytes(storage, geometry.pixels_under_windows());
     let transposed = right_bytes(storage, Columns::Sixteen, geometry.out_channels.next_multiple_of(CHANNELS));
-    let rows = right_bytes(storage, columns, TILE_PIXELS) + transposed;
+    let rows = right_bytes(storage, columns, TILE_PIXELS);
     let sums_of_warps = WARPS * CHANNELS * columns.count() * 4;
     StageLaunch {
         kernel: columns.variant(
@@ -90,14 +90,14 @@ fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
                 ],
             ],
         ),
-        parts: geometry.to.tiles().div_ceil(WEIGHT_TILES),
+        parts: geometry.to.weight_chunks(),
         columns: geometry.in_channels.div_ceil(CHANNELS) * geometry.out_channels.div_ceil(columns.count()),
-        shared_bytes: (filter_bytes(geometry) + filtered + slice.max(rows)).max(sums_of_warps),
+        shared_bytes: (filter_bytes(geometry) + transposed + filtered + slice.max(rows)).max(sums_of_warps),
     }
 }
 
 /// After [`pointwise_gradient`]: the gradients of the inputs, with their sums, and of the depthwise weights. Its parts, those of the sums and
-/// of the gradient of the depthwise weights, are chunks of `WEIGHT_TILES` tiles of the input.
+/// of the gradient of the depthwise weights, are chunks for weights of the input.
 fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let kernels = match storage {
         Storage::F32 => [
@@ -118,9 +118,9 @@ fn depthwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
             5 if in_runs(geometry) => kernels[1],
             _ => kernels[2],
         },
-        parts: geometry.from.tiles().div_ceil(WEIGHT_TILES),
+        parts: geometry.from.weight_chunks(),
         columns: geometry.in_channels.div_ceil(CHANNELS),
-        shared_bytes: GRADIENT_SUMS_BYTES + (1 + WARPS) * filter_bytes(geometry) + slice,
+        shared_bytes: CHANNEL_SUMS_BYTES + (1 + WARPS) * filter_bytes(geometry) + slice,
     }
 }
 

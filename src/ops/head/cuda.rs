@@ -2,7 +2,7 @@
 
 use crate::device::Pointer;
 use crate::ops::cuda::{
-    GRADIENT_SUMS_BYTES, Geometry, KernelFlops, Stage, StageKernel, StageKernels, StageLaunch, Storage, Traffic,
+    CHANNEL_SUMS_BYTES, Geometry, KernelFlops, Stage, StageKernel, StageKernels, StageLaunch, Storage, Traffic,
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -33,7 +33,7 @@ pub struct Head {
 }
 
 // kernels/head.cu asserts the same.
-const _: () = assert!(size_of::<Head>() == 272);
+const _: () = assert!(size_of::<Head>() == 288);
 
 /// Channels of a block of the gradient at most.
 const COLUMNS: u32 = 64;
@@ -96,9 +96,9 @@ fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
             Storage::F32 => "head_gradient_f32",
             Storage::Bf16 => "head_gradient_bf16",
         },
-        parts: geometry.from.tiles(),
+        parts: geometry.from.chunks(),
         columns: geometry.in_channels.div_ceil(COLUMNS),
-        shared_bytes: GRADIENT_SUMS_BYTES,
+        shared_bytes: CHANNEL_SUMS_BYTES,
     }
 }
 

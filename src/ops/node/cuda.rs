@@ -1,7 +1,7 @@
 //! The kernels of nodes: kernels/node.cu. A source's gate sums are `[part][column]`: parts times columns of the gradient's launch.
 
 use crate::ops::cuda::{
-    CHANNELS, Columns, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels, StageLaunch, Storage,
+    CHANNEL_SUMS_BYTES, CHANNELS, Columns, Geometry, KernelFlops, StageKernel, StageKernels, StageLaunch, Storage,
     Traffic, sums_bytes,
 };
 
@@ -9,7 +9,7 @@ use crate::ops::cuda::{
 const COLUMNS: u32 = 64;
 
 /// `NodeSums`: of the gradients, and of a gate from every warp.
-const NODE_SUMS_BYTES: u32 = GRADIENT_SUMS_BYTES + 8 * 4;
+const NODE_SUMS_BYTES: u32 = CHANNEL_SUMS_BYTES + 8 * 4;
 
 /// Of a node with so many terms, some of them times a gate.
 pub fn kernels(geometry: &Geometry, terms: usize, gated: usize, storage: Storage) -> StageKernels {
@@ -27,9 +27,9 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
             Storage::F32 => "node_forward_f32",
             Storage::Bf16 => "node_forward_bf16",
         },
-        parts: geometry.to.tiles(),
+        parts: geometry.to.chunks(),
         columns: geometry.out_channels.div_ceil(CHANNELS),
-        shared_bytes: 16 + sums_bytes(Columns::Sixteen),
+        shared_bytes: CHANNEL_SUMS_BYTES + sums_bytes(Columns::Sixteen),
     }
 }
 
@@ -43,7 +43,7 @@ fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
             Storage::F32 => "node_gradient_f32",
             Storage::Bf16 => "node_gradient_bf16",
         },
-        parts: tiling.tiles(),
+        parts: tiling.tiles,
         columns: geometry.out_channels.div_ceil(COLUMNS),
         shared_bytes: NODE_SUMS_BYTES + pixels_of_thread * StageLaunch::THREADS * 8 * 4,
     }

@@ -73,6 +73,9 @@ impl Rows {
     /// Means over the mini-batch of dz and of dz * xhat.
     pub const M1: usize = 4;
     pub const M2: usize = 5;
+    /// What takes dz to the gradient of y: `-SCALE * RSTD * M2` and `-SCALE * M1`.
+    const SLOPE: usize = 6;
+    const OFFSET: usize = 7;
     pub const COUNT: usize = Stage::NORMALIZATION_ROWS;
 
     pub fn new(mean: &[f64], variance: &[f64], epsilon: f64, affine: Option<(&[f64], &[f64])>) -> Self {
@@ -87,6 +90,19 @@ impl Rows {
             }
         }
         rows
+    }
+
+    /// Sets the means of dz and of dz * xhat, and what follows from them.
+    pub fn set_means(&mut self, means: [&[f32]; 2]) {
+        for channel in 0..self.channels() {
+            let [scale, rstd] = [Self::SCALE, Self::RSTD].map(|row| self.row(row)[channel]);
+            let [m1, m2] = means.map(|means| means.get(channel).copied().unwrap_or_default());
+            for (row, value) in
+                [(Self::M1, m1), (Self::M2, m2), (Self::SLOPE, -scale * rstd * m2), (Self::OFFSET, -scale * m1)]
+            {
+                self.row_mut(row)[channel] = value;
+            }
+        }
     }
 
     pub fn channels(&self) -> usize {
@@ -115,9 +131,7 @@ impl Rows {
     pub fn raw_gradient(&self, dz: &[f32], y: &[f32]) -> Vec<f32> {
         let of = |(index, (dz, y)): (usize, (&f32, &f32))| {
             let row = |row: usize| self.row(row)[index % self.channels()];
-            let scale = row(Self::SCALE);
-            let (slope, offset) = (-scale * row(Self::RSTD) * row(Self::M2), -scale * row(Self::M1));
-            dz.mul_add(scale, (y - row(Self::MEAN)).mul_add(slope, offset))
+            dz.mul_add(row(Self::SCALE), (y - row(Self::MEAN)).mul_add(row(Self::SLOPE), row(Self::OFFSET)))
         };
         dz.iter().zip(y).enumerate().map(of).collect()
     }

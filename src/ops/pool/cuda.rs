@@ -3,7 +3,7 @@
 use super::{Pool, PoolKind};
 use crate::ops::Linear;
 use crate::ops::cuda::{
-    CHANNELS, Columns, CudaLinear, DeviceWindow, GRADIENT_SUMS_BYTES, Geometry, KernelFlops, StageKernel, StageKernels,
+    CHANNEL_SUMS_BYTES, CHANNELS, Columns, CudaLinear, DeviceWindow, Geometry, KernelFlops, StageKernel, StageKernels,
     StageLaunch, Storage, Traffic, slice_bytes, sums_bytes,
 };
 
@@ -40,9 +40,9 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
             Storage::F32 => "pool_forward_f32",
             Storage::Bf16 => "pool_forward_bf16",
         },
-        parts: geometry.to.tiles(),
+        parts: geometry.to.chunks(),
         columns: geometry.out_channels.div_ceil(CHANNELS),
-        shared_bytes: 16 + slice.max(sums_bytes(Columns::Sixteen)),
+        shared_bytes: CHANNEL_SUMS_BYTES + slice.max(sums_bytes(Columns::Sixteen)),
     }
 }
 
@@ -54,9 +54,9 @@ fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
             Storage::F32 => "pool_gradient_f32",
             Storage::Bf16 => "pool_gradient_bf16",
         },
-        parts: geometry.from.tiles(),
+        parts: geometry.from.chunks(),
         columns: geometry.in_channels.div_ceil(CHANNELS),
         // The largest taps are bytes; gradients stand there in f32.
-        shared_bytes: GRADIENT_SUMS_BYTES + windows * CHANNELS + slices,
+        shared_bytes: CHANNEL_SUMS_BYTES + windows * CHANNELS + slices,
     }
 }

@@ -42,7 +42,7 @@ impl Output {
         };
         let normalization = (case.normalization() != Normalization::None).then(|| OutputNormalization {
             rows: allocate(device, "normalization", Rows::COUNT * stored),
-            moments: allocate(device, "moments", parts as usize * 2 * stored),
+            moments: allocate(device, "moments", parts as usize * 3 * stored),
             statistics: allocate(device, "statistics", 2 * stored),
             affine: (case.normalization() == Normalization::Affine).then(|| ["gamma", "beta"].map(affine)),
             sums: [Vec::new(), Vec::new()],
@@ -57,9 +57,8 @@ impl Output {
         let (gradient, mut rows) = (self.gradient.download(), Rows(download(table)));
         *sums = rows.gradient_sums(&gradient, &self.values.download()).map(|GradientSums { sums, .. }| sums);
         let pixels = (gradient.len() / rows.channels()) as f64;
-        for (row, sums) in [Rows::M1, Rows::M2].into_iter().zip(&*sums) {
-            rows.row_mut(row).iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / pixels) as f32);
-        }
+        let means = sums.each_ref().map(|sums| sums.iter().map(|sum| (sum / pixels) as f32).collect::<Vec<_>>());
+        rows.set_means(means.each_ref().map(Vec::as_slice));
         table.upload(&rows.0).expect("values");
     }
 

@@ -1,0 +1,64 @@
+// Sums over threads, in one order.
+#pragma once
+#include "input.cuh"
+
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
+    return value;
+}
+
+__device__ __forceinline__ double warp_sum(double value) {
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
+    return value;
+}
+
+// How the threads of a block share `groups` groups of eight channels of a tile: each has one group, of every `step`-th pixel from `begin`.
+struct ChannelThreads {
+    unsigned groups, stride, group, begin, step;
+
+    // For up to 64 columns.
+    __device__ __forceinline__ explicit ChannelThreads(unsigned columns)
+        : groups(columns / 8), stride(groups > 4 ? 8 : groups > 2 ? 4 : groups), group(threadIdx.x % stride), begin(threadIdx.x / stride), step(THREADS / stride) {}
+
+    __device__ __forceinline__ bool has_group() const { return group < groups; }
+};
+
+// Room in shared memory for two sums of up to 64 channels from every warp.
+struct alignas(16) ChannelSums {
+    float of_warps[WARPS][2][64];
+    alignas(16) float pivots[64];
+    unsigned flag;
+
+    // Leaves the sums of a warp's threads.
+    __device__ __forceinline__ void leave(const ChannelThreads& threads, const float (&a)[8], const float (&b)[8]) {
+        const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            float first = a[i], second = b[i];
+            for (unsigned offset = 16; offset >= threads.stride; offset /= 2) {
+                first += __shfl_xor_sync(~0u, first, offset);
+                second += __shfl_xor_sync(~0u, second, offset);
+            }
+            if (lane < threads.stride) {
+                of_warps[warp][0][threads.group * 8 + i] = first;
+                of_warps[warp][1][threads.group * 8 + i] = second;
+            }
+        }
+    }
+
+    // use(column, a, b) with the sums of all warps, for each of `columns` columns, after a barrier. A barrier follows.
+    template <class Use> __device__ __forceinline__ void each(unsigned columns, Use use) const {
+        __syncthreads();
+        for (unsigned column = threadIdx.x; column < columns; column += THREADS) {
+            float a = 0.0f, b = 0.0f;
+            for (unsigned w = 0; w < WARPS; w++) {
+                a += of_warps[w][0][column];
+                b += of_warps[w][1][column];
+            }
+            use(column, a, b);
+        }
+        __syncthreads();
+    }
+};
