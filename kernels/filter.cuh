@@ -1,7 +1,7 @@
 // Depthwise filters over slices in shared memory. A thread takes two channels of RUN pixels of a tile, so that a row of KERNEL taps reads
 // RUN + KERNEL - 1 places of two numbers instead of RUN * KERNEL.
 #pragma once
-#include "input.cuh"
+#include "ring.cuh"
 
 constexpr unsigned RUN = 4;
 
@@ -33,38 +33,55 @@ __device__ inline void fill_filter(float* to, const Stage& stage, unsigned chann
     }
 }
 
-// The filter over the windows of tiles of output pixels.
+// The filter over the windows of tiles of output pixels, whose input stands in a ring.
 template <class T> struct TileFilter {
     unsigned spacing; // of runs, 0: pixel by pixel
     PixelRun run;
-    unsigned place; // in a slice, where the window of the run's first pixel begins; beyond the tile's pixels, that of its first
 
-    __device__ __forceinline__ TileFilter(const Stage& stage, const Halo& halo)
-        : spacing(stage.window.kernel == 3 || stage.window.kernel == 5 ? run_spacing(stage.window, stage.to) : 0), run(max(spacing, 1u)) {
-        place = place_of(0, stage, Rectangle(stage.to), halo);
-    }
+    __device__ __forceinline__ explicit TileFilter(const Stage& stage)
+        : spacing(stage.window.kernel == 3 || stage.window.kernel == 5 ? run_spacing(stage.window, stage.to) : 0), run(max(spacing, 1u)) {}
 
-    // to[pixel][SLICE], TILE_PIXELS of them, rounded. `slice` holds what is under the windows, `filter` is [tap][CHANNELS].
-    __device__ __forceinline__ void apply(T* to, const T* slice, const float* filter, const Stage& stage, const Halo& halo) const {
-        const unsigned step = stage.window.dilation * SLICE<T>, columns = halo.columns.value;
+    // to[pixel][SLICE], TILE_PIXELS of them, rounded; beyond the tile's pixels stand those of its first. `filter` is [tap][CHANNELS].
+    __device__ __forceinline__ void apply(T* to, const T* slice, const float* filter, const Stage& stage, const Ring& ring, const Rectangle& tile) const {
+        const Window& window = stage.window;
         float sums[RUN][2] = {};
         if (spacing == 0) {
-            pixel_by_pixel(sums, slice, filter + run.channel, stage, halo, step);
-        } else if (stage.window.kernel == 3) {
-            in_runs<3>(sums, slice + place, filter + run.channel, step, columns);
+            add_pixels(sums, slice, filter + run.channel, window, ring, tile);
+        } else if (window.kernel == 3) {
+            add_run<3>(sums, slice, filter + run.channel, window, ring, first_tap(0, window, tile));
         } else {
-            in_runs<5>(sums, slice + place, filter + run.channel, step, columns);
+            add_run<5>(sums, slice, filter + run.channel, window, ring, first_tap(0, window, tile));
         }
+        store(to, sums);
+    }
+
+    // The same in runs, with KERNEL taps a row.
+    template <unsigned KERNEL>
+    __device__ __forceinline__ void apply_in_runs(T* to, const T* slice, const float* filter, const Stage& stage, const Ring& ring, const Rectangle& tile) const {
+        float sums[RUN][2] = {};
+        add_run<KERNEL>(sums, slice, filter + run.channel, stage.window, ring, first_tap(0, stage.window, tile));
+        store(to, sums);
+    }
+
+  private:
+    __device__ __forceinline__ void store(T* to, const float (&sums)[RUN][2]) const {
 #pragma unroll
         for (unsigned i = 0; i < RUN; i++) store2(to + run[i] * SLICE<T> + run.channel, sums[i]);
     }
 
-  private:
-    // `columns` of the slice's pixels, `step` between taps.
+    // Of the window of the run's i-th pixel, relative to the ring's first pixel around the tile.
+    __device__ __forceinline__ Pixel first_tap(unsigned i, const Window& window, const Rectangle& tile) const {
+        Pixel at = tile.pixel(run[i] < tile.pixels() ? run[i] : 0);
+        at.y *= window.stride, at.x *= window.stride;
+        return at;
+    }
+
     template <unsigned KERNEL>
-    static __device__ __forceinline__ void in_runs(float (&sums)[RUN][2], const T* at, const float* filter, unsigned step, unsigned columns) {
+    __device__ __forceinline__ void add_run(float (&sums)[RUN][2], const T* slice, const float* filter, const Window& window, const Ring& ring, const Pixel& first) const {
+        const unsigned step = window.dilation * RING_PIXEL;
 #pragma unroll
-        for (unsigned y = 0; y < KERNEL; y++, at += columns * step) {
+        for (unsigned y = 0; y < KERNEL; y++) {
+            const T* const at = slice + (ring.row_place(first.image, ring.y + first.y + int(y * window.dilation)) + first.x) * RING_PIXEL + run.channel;
             float x[RUN + KERNEL - 1][2];
 #pragma unroll
             for (unsigned j = 0; j < RUN + KERNEL - 1; j++) load2(x[j], at + j * step);
@@ -80,25 +97,22 @@ template <class T> struct TileFilter {
         }
     }
 
-    __device__ __forceinline__ unsigned place_of(unsigned i, const Stage& stage, const Rectangle& tile, const Halo& halo) const {
-        return window_place(stage, tile, halo, run[i] < tile.pixels() ? run[i] : 0) * SLICE<T> + run.channel;
-    }
-
-    __device__ __forceinline__ void pixel_by_pixel(float (&sums)[RUN][2], const T* slice, const float* filter, const Stage& stage, const Halo& halo, unsigned step) const {
-        const unsigned kernel = stage.window.kernel, columns = halo.columns.value;
-        const Rectangle tile(stage.to);
-        unsigned places[RUN];
+    __device__ __forceinline__ void add_pixels(float (&sums)[RUN][2], const T* slice, const float* filter, const Window& window, const Ring& ring, const Rectangle& tile) const {
+        Pixel first[RUN];
 #pragma unroll
-        for (unsigned i = 0; i < RUN; i++) places[i] = place_of(i, stage, tile, halo);
-        for (unsigned y = 0; y < kernel; y++) {
-            for (unsigned tap = 0; tap < kernel; tap++) {
-                const T* at = slice + (y * columns + tap) * step;
+        for (unsigned i = 0; i < RUN; i++) first[i] = first_tap(i, window, tile);
+        for (unsigned y = 0; y < window.kernel; y++) {
+            unsigned at[RUN];
+#pragma unroll
+            for (unsigned i = 0; i < RUN; i++)
+                at[i] = (ring.row_place(first[i].image, ring.y + first[i].y + int(y * window.dilation)) + first[i].x) * RING_PIXEL + run.channel;
+            for (unsigned tap = 0; tap < window.kernel; tap++) {
                 float weight[2];
-                load2(weight, filter + (y * kernel + tap) * CHANNELS);
+                load2(weight, filter + (y * window.kernel + tap) * CHANNELS);
 #pragma unroll
                 for (unsigned i = 0; i < RUN; i++) {
                     float x[2];
-                    load2(x, at + places[i]);
+                    load2(x, slice + at[i] + tap * window.dilation * RING_PIXEL);
 #pragma unroll
                     for (unsigned c = 0; c < 2; c++) sums[i][c] = fmaf(x[c], weight[c], sums[i][c]);
                 }

@@ -67,14 +67,10 @@ template <class T> struct InputSlice {
     __device__ __forceinline__ void fill(T* to, const Stage& stage, const Halo& halo, float outside = 0.0f) const {
         const Normalizer normalizer(rows, channels);
         for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
-            float numbers[8] = {outside, outside, outside, outside, outside, outside, outside, outside};
-            unsigned place;
-            const bool present = halo.find(place, stage.from, h) && values;
-            if (present) {
-                read(numbers, place);
-                normalizer.apply(numbers);
-            }
-            if (present && stage.relu) {
+            float numbers[8];
+            unsigned place = 0;
+            const bool is_inside = halo.find(place, stage.from, h);
+            if (take(numbers, normalizer, is_inside, place, outside) && stage.relu) {
                 store8_relu(to + h * SLICE<T> + half, numbers);
             } else {
                 store8(to + h * SLICE<T> + half, numbers);
@@ -82,7 +78,30 @@ template <class T> struct InputSlice {
         }
     }
 
+    // to[slot][distance]: the pixels that `ring` lacks; zero where there is no pixel or channel.
+    template <class Ring> __device__ __forceinline__ void fill_ring(T* to, unsigned distance, const Stage& stage, const Ring& ring) const {
+        const Normalizer normalizer(rows, channels);
+        for (unsigned h = threadIdx.x / 2; h < ring.missing_pixels(); h += THREADS / 2) {
+            float numbers[8];
+            unsigned place = 0, slot = 0;
+            const bool is_inside = ring.find(place, slot, stage.from, h);
+            if (take(numbers, normalizer, is_inside, place, 0.0f) && stage.relu) relu_channels(numbers);
+            store4(to + slot * distance + half, numbers[0], numbers[1], numbers[2], numbers[3]);
+            store4(to + slot * distance + half + 4, numbers[4], numbers[5], numbers[6], numbers[7]);
+        }
+    }
+
   private:
+    // The normalized numbers of a pixel, or false and `outside`.
+    __device__ __forceinline__ bool take(float (&numbers)[8], const Normalizer& normalizer, bool is_inside, unsigned place, float outside) const {
+#pragma unroll
+        for (int i = 0; i < 8; i++) numbers[i] = outside;
+        if (!is_inside || !values) return false;
+        read(numbers, place);
+        normalizer.apply(numbers);
+        return true;
+    }
+
     // The stored numbers at a pixel; the network's input may have four.
     __device__ __forceinline__ void read(float (&out)[8], size_t pixel) const {
         if (!is_image) {

@@ -110,25 +110,28 @@ template <class T> struct InputGradientWriter {
     __device__ __forceinline__ InputGradientWriter(const Stage& stage, unsigned first, unsigned columns)
         : threads(columns), first(first), writer(threads.has_group() ? find_source(stage, first + threads.group * 8) : SourcePlace{nullptr, 0}, stage.relu) {}
 
-    // read(du, p, group) gives eight channels' du at pixel p of the tile, group by group from `first`.
-    template <class Read> __device__ __forceinline__ void write(const Tile& tile, Read read) {
+    // Of `count` pixels of the map from `first`. read(du, p, group) gives eight channels' du at the p-th of them, group by group.
+    template <class Read> __device__ __forceinline__ void write(unsigned first, unsigned count, Read read) {
         if (!writer.is_wanted()) return;
         const GradientConstants<8> constants(writer.to);
-        for (unsigned p = threads.begin; p < tile.count; p += threads.step) {
+        for (unsigned p = threads.begin; p < count; p += threads.step) {
             float du[8];
             read(du, p, threads.group);
-            writer.write(constants, tile.first + p, du);
+            writer.write(constants, first + p, du);
         }
     }
 
-    // From a tile of du in shared memory, [pixel][distance], which all threads have written.
-    __device__ __forceinline__ void write(const Tile& tile, const float* sums, unsigned distance) {
+    // From du in shared memory, [pixel][distance], which all threads have written.
+    __device__ __forceinline__ void write(unsigned first, unsigned count, const float* sums, unsigned distance) {
         __syncthreads();
-        write(tile, [&](float (&du)[8], unsigned p, unsigned group) {
+        write(first, count, [&](float (&du)[8], unsigned p, unsigned group) {
 #pragma unroll
             for (int i = 0; i < 8; i++) du[i] = sums[p * distance + group * 8 + i];
         });
     }
+
+    template <class Read> __device__ __forceinline__ void write(const Tile& tile, Read read) { write(tile.first, tile.count, read); }
+    __device__ __forceinline__ void write(const Tile& tile, const float* sums, unsigned distance) { write(tile.first, tile.count, sums, distance); }
 
     __device__ __forceinline__ void finish(const Stage& stage, ChannelSums& shared) const {
         if (!finishes_sums(stage)) return;

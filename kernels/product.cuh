@@ -37,11 +37,24 @@ template <unsigned COLUMNS> struct Product<bf16, COLUMNS> {
 
     // use(row, column, sum) for every sum of this thread.
     template <class Use> __device__ __forceinline__ void each(Use use) const {
-        const unsigned lane = threadIdx.x % 32, first = threadIdx.x / 32 * 16 + lane / 4;
+        each_row([&](unsigned row, unsigned column, const float(&pairs)[COLUMNS / 8][2]) {
 #pragma unroll
-        for (unsigned block = 0; block < COLUMNS / 8; block++)
+            for (unsigned block = 0; block < COLUMNS / 8; block++)
 #pragma unroll
-            for (unsigned i = 0; i < 4; i++) use(first + i / 2 * 8, block * 8 + lane % 4 * 2 + i % 2, sums[block][i]);
+                for (unsigned i = 0; i < 2; i++) use(row, column + block * 8 + i, pairs[block][i]);
+        });
+    }
+
+    // use(row, column, pairs): sums of columns `column` and the next, and of every eighth after them.
+    template <class Use> __device__ __forceinline__ void each_row(Use use) const {
+        const unsigned lane = threadIdx.x % 32;
+#pragma unroll
+        for (unsigned half = 0; half < 2; half++) {
+            float pairs[COLUMNS / 8][2];
+#pragma unroll
+            for (unsigned block = 0; block < COLUMNS / 8; block++) pairs[block][0] = sums[block][half * 2], pairs[block][1] = sums[block][half * 2 + 1];
+            use(threadIdx.x / 32 * 16 + lane / 4 + half * 8, lane % 4 * 2, pairs);
+        }
     }
 };
 

@@ -3,6 +3,7 @@
 // Mathematics: a = relu(normalize(input)); h[p][c] = sum over taps t of a[window(p) + t][c] * v[t][c]; y[p][n] = sum over c of h[p][c] * w[c][n].
 //     Backward, with dy from the gradient of the normalized output: dw[c][n] = sum over p of h[p][c] * dy[p][n]; dh = dy w^T;
 //     da[q][c] = sum over t of dh[p: window(p) + t = q][c] * v[t][c]; dv[t][c] = sum over q of a[q][c] * dh[p: window(p) + t = q][c].
+// Backward in bf16 is separable_gradient.cu where that can; else two kernels.
 // Layout: maps [image][row][column][channel]; v [tap][input channel], w [input channel][output channel]; dh in `scratch`
 //     [image][pixel of the output][input channel]; partial weight gradients [chunk] of the weights.
 // Numerics: a, h, w, dy and dh are rounded to the type of storage; v and all sums are f32.
@@ -18,24 +19,14 @@
 //     again. Floor on an H100: bytes / 3.35e12 s.
 // Determinism: a sum runs over slices in order, in a slice over taps and channels in one order; tiles and chunks are functions of the
 //     stage's shape alone; warps' sums are added in their order.
-#include "filter.cuh"
-#include "input_gradient.cuh"
 #include "output.cuh"
-#include "product.cuh"
+#include "separable.cuh"
 #include "shared.cuh"
 
 namespace {
 
-// Slices of the pointwise weights: of `slices` times 16 output channels if transposed, else one.
-template <class T, unsigned COLUMNS, bool TRANSPOSED>
-__device__ __forceinline__ void fill_pointwise(T* right, const Stage& stage, unsigned slices, unsigned channel, unsigned column) {
-    fill_weights<T, COLUMNS, TRANSPOSED>(right, slices, channel, column, [&](float(&values)[8], unsigned slice, unsigned in, unsigned first) {
-        const unsigned out = first + slice * CHANNELS;
-        if (in < stage.in_channels && out < stage.out_channels) load8(values, stage.weights[1] + size_t(in) * stage.out_channels + out);
-    });
-}
-
-// Shared memory: sums, the filter, the weights, the filtered tile; then slice, or a tile of sums.
+// Shared memory: sums of channels, the filter, the weights, the filtered tile, the ring, a tile of sums; the last two in one place where every tile
+// fills the ring anew.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
@@ -44,16 +35,18 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
     T* const right = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
     T* const filtered = right + CHANNELS * RIGHT<T, COLUMNS>;
     T* const slice = filtered + TILE_PIXELS * SLICE<T>;
-    float* const sums = reinterpret_cast<float*>(slice);
     const unsigned column = blockIdx.z * COLUMNS;
     const Tiles tiles(stage.to, stage.to.chunk);
 
-    Halo halo = under_windows(stage);
-    const TileFilter<T> tile_filter(stage, halo);
+    // Of several slices the ring holds one after the other.
+    Ring ring = Ring::under_windows(stage, 0);
+    float* const sums = reinterpret_cast<float*>(slice + (ring.together > 1 ? 0 : ring.pixels() * RING_PIXEL));
+    const Rectangle of_tile(stage.to);
+    const TileFilter<T> tile_filter(stage);
     InputSlice<T> input(stage, 0);
     OutputWriter<T> writer(column, min(COLUMNS, stage.out_channels - column));
     for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
-        place_under(halo, stage, tile);
+        ring.place_under(stage, tile);
         Product<T, COLUMNS> product;
         const T* left[product.ROWS];
 #pragma unroll
@@ -61,14 +54,14 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
         for (unsigned channel = 0; channel < stage.in_channels; channel += CHANNELS) {
             __syncthreads();
             // A single slice has the same weights for all tiles.
-            if (stage.in_channels > CHANNELS) input = InputSlice<T>(stage, channel);
+            if (stage.in_channels > CHANNELS) input = InputSlice<T>(stage, channel), ring.from = ring.y;
             if (stage.in_channels > CHANNELS || tile.index == tiles.begin) {
                 fill_filter(filter, stage, channel);
                 fill_pointwise<T, COLUMNS, false>(right, stage, 1, channel, column);
             }
-            input.fill(slice, stage, halo);
+            input.fill_ring(slice, RING_PIXEL, stage, ring);
             __syncthreads();
-            tile_filter.apply(filtered, slice, filter, stage, halo);
+            tile_filter.apply(filtered, slice, filter, stage, ring, of_tile);
             __syncthreads();
             product.add(left, right);
         }
@@ -78,25 +71,17 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
     writer.finish(stage, shared);
 }
 
-// dh of a tile, channels from `channel`: `right` holds the first COLUMNS channels of dy, `transposed` [output channel][RIGHT], `sums` has room
-// for a tile and may be written.
+// dh of a tile, channels from `channel`: `rows` holds the first COLUMNS channels of dy, `sums` has room for a tile and may be written.
 template <class T, unsigned COLUMNS>
-__device__ __forceinline__ void write_filtered_gradient(const Stage& stage, const Tile& tile, T* right, const T* transposed, float* sums, unsigned channel) {
+__device__ __forceinline__ void write_filtered_gradient(const Stage& stage, const Tile& tile, T* rows, const T* transposed, float* sums, unsigned channel) {
     Product<T, CHANNELS> product;
     for (unsigned column = 0; column < stage.out_channels; column += COLUMNS) {
         if (column > 0) {
             __syncthreads();
-            fill_gradient_rows<T, COLUMNS>(right, stage, tile, column);
+            fill_gradient_rows<T, COLUMNS>(rows, stage, tile, column);
             __syncthreads();
         }
-#pragma unroll
-        for (unsigned k = 0; k < COLUMNS; k += CHANNELS) {
-            if (column + k >= stage.out_channels) break;
-            const T* left[product.ROWS];
-#pragma unroll
-            for (unsigned r = 0; r < product.ROWS; r++) left[r] = right + product.row(r) * RIGHT<T, COLUMNS> + k;
-            product.add(left, transposed + (column + k) * RIGHT<T, CHANNELS>);
-        }
+        add_filtered_gradient<T, COLUMNS>(product, stage, rows, transposed, column);
     }
     spill(sums, product);
     __syncthreads();
@@ -111,7 +96,8 @@ __device__ __forceinline__ void write_filtered_gradient(const Stage& stage, cons
     }
 }
 
-// Shared memory: the filter, transposed weights; filtered tile or a tile of sums; slice or gradient rows. At the end, sums of warps.
+// Shared memory: the filter, transposed weights; filtered tile or a tile of sums; the ring, gradient rows; these two in one place where every tile
+// fills the ring anew. At the end, sums of warps.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
@@ -122,36 +108,31 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_g
     float* const sums = reinterpret_cast<float*>(transposed + slices * CHANNELS * RIGHT<T, CHANNELS>);
     T* const filtered = reinterpret_cast<T*>(sums);
     T* const slice = reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(sums) + max(TILE_PIXELS * SLICE<T> * sizeof(T), TILE_PIXELS * TILE<CHANNELS> * sizeof(float)));
-    T* const right = slice;
     const Tiles tiles(stage.to, WEIGHT_TILES);
 
     fill_filter(filter, stage, channel);
     if (column == 0) fill_pointwise<T, CHANNELS, true>(transposed, stage, slices, 0, channel);
-    Halo halo = under_windows(stage);
-    const TileFilter<T> tile_filter(stage, halo);
+    Ring ring = Ring::under_windows(stage, 0);
+    T* const rows = slice + (ring.together > 1 ? 0 : ring.pixels() * RING_PIXEL);
+    const Rectangle of_tile(stage.to);
+    const TileFilter<T> tile_filter(stage);
     const InputSlice<T> input(stage, channel);
     PixelProduct<T, COLUMNS> product;
     for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
-        place_under(halo, stage, tile);
+        ring.place_under(stage, tile);
         __syncthreads();
-        input.fill(slice, stage, halo);
+        input.fill_ring(slice, RING_PIXEL, stage, ring);
         __syncthreads();
-        tile_filter.apply(filtered, slice, filter, stage, halo);
+        tile_filter.apply(filtered, slice, filter, stage, ring, of_tile);
         __syncthreads();
-        fill_gradient_rows<T, COLUMNS>(right, stage, tile, column);
+        fill_gradient_rows<T, COLUMNS>(rows, stage, tile, column);
         __syncthreads();
-        product.add(filtered, right);
+        product.add(filtered, rows);
         if (column != 0) continue;
         __syncthreads();
-        write_filtered_gradient<T, COLUMNS>(stage, tile, right, transposed, sums, channel);
+        write_filtered_gradient<T, COLUMNS>(stage, tile, rows, transposed, sums, channel);
     }
-    if (!stage.weight_parts[1]) return;
-    float* const part = stage.weight_parts[1] + size_t(blockIdx.x) * stage.in_channels * stage.out_channels;
-    __syncthreads();
-    product.each(&shared_memory<float>(), [&](unsigned row, unsigned n, float sum) {
-        const unsigned in = channel + row, out = column + n;
-        if (in < stage.in_channels && out < stage.out_channels) part[size_t(in) * stage.out_channels + out] = sum;
-    });
+    write_pointwise_gradient<T, COLUMNS>(stage, product, &shared_memory<float>(), channel, column);
 }
 
 // to[pixel of the halo][SLICE]: the slice of dh that begins at `channel`, zero where there is no pixel or channel.
@@ -168,12 +149,6 @@ template <class T> __device__ __forceinline__ void fill_filtered_gradient(T* to,
 #pragma unroll
         for (unsigned i = 0; i < sizeof(T) / 2; i++) reinterpret_cast<uint4*>(to + h * SLICE<T> + half)[i] = values[i];
     }
-}
-
-// The sum of a channel's values over the lanes of a warp that hold it, in all of them.
-__device__ __forceinline__ float run_sum(float value) {
-    value += __shfl_xor_sync(~0u, value, 8);
-    return value + __shfl_xor_sync(~0u, value, 16);
 }
 
 // The activations of a thread's two channels of a run of input pixels; zero where there is none.
@@ -227,14 +202,7 @@ template <class T, unsigned KERNEL> struct FilterGradient {
         }
     }
 
-    // own[tap][CHANNELS] of a warp
-    __device__ __forceinline__ void finish(float* own) const {
-#pragma unroll
-        for (unsigned tap = 0; tap < KERNEL * KERNEL; tap++) {
-            const float sum[2] = {run_sum(sums[tap][0]), run_sum(sums[tap][1])};
-            if (threadIdx.x % 32 < 8) store2(own + tap * CHANNELS, sum);
-        }
-    }
+    __device__ __forceinline__ void finish(float* own) const { write_tap_sums(own, sums); }
 };
 
 // Any window: the gradient of the filter stands in shared memory.
@@ -327,14 +295,7 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
         if (threadIdx.x % 32 >= 8) continue;
         for (unsigned which = 0; which < 2; which++) shared.of_warps[threadIdx.x / 32][which][run.channel + c] = sums[which];
     }
-    __syncthreads();
-    float* const part = stage.weight_parts[0] + size_t(blockIdx.x) * taps * stage.in_channels + channel;
-    for (unsigned i = threadIdx.x; i < taps * CHANNELS && stage.weight_parts[0]; i += THREADS) {
-        if (i % CHANNELS >= channels) continue;
-        float sum = 0.0f;
-        for (unsigned w = 0; w < WARPS; w++) sum += of_warps[w * taps * CHANNELS + i];
-        part[size_t(i / CHANNELS) * stage.in_channels + i % CHANNELS] = sum;
-    }
+    write_filter_gradient(stage, of_warps, channel);
     if (!finishes_sums(stage)) return;
     write_sums(shared, channels, [&](unsigned column) { return find_source(stage, channel + column); });
     if (is_last_block(stage.counter, shared.flag)) finish_sums(stage);
@@ -343,10 +304,10 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
 } // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
-extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_32(ARGUMENTS) { forward<float, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) separable_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 3) separable_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_64(ARGUMENTS) { forward<bf16, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_pointwise_gradient_f32_16(ARGUMENTS) { pointwise_gradient<float, 16>(stages, count); }

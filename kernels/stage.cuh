@@ -60,7 +60,7 @@ struct Stage {
     double* statistics;   // [mean, biased variance][channel]
     const float* scale;   // of an affine normalization, else null
     const float* shift;
-    void* scratch; // [image][pixel of the output][input channel]: what a backward in two kernels hands over
+    void* scratch; // [image][pixel of the output][input channel]: what a backward in two kernels hands over, or one shows
     uint32_t* counter; // 0 between launches
     float epsilon;
     uint32_t kind; // of a pool

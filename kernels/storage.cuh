@@ -33,6 +33,9 @@ __device__ __forceinline__ void store8(bf16* to, const float (&values)[8]) {
                                                pack_bf16(values[6], values[7]));
 }
 
+__device__ __forceinline__ void store4(float* to, float a, float b, float c, float d) { *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d); }
+__device__ __forceinline__ void store4(bf16* to, float a, float b, float c, float d) { *reinterpret_cast<uint2*>(to) = {pack_bf16(a, b), pack_bf16(c, d)}; }
+
 // ReLU keeps NaN.
 template <unsigned N> __device__ __forceinline__ void relu_channels(float (&values)[N]) {
 #pragma unroll

@@ -9,6 +9,10 @@ pub trait Driver: Send + Sync {
     /// As its vendor calls it.
     fn name(&self) -> String;
     fn properties(&self) -> Properties;
+    /// Whether someone looks at its memory after every launch.
+    fn is_watched(&self) -> bool {
+        false
+    }
     /// `None` where buffers lie in host memory, or where the driver does not tell.
     fn memory(&self) -> Option<DeviceMemory>;
     fn allocate(&self, name: &str, bytes: usize) -> Result<u64, DeviceError>;

@@ -58,6 +58,11 @@ impl Device {
         self.driver.properties()
     }
 
+    /// Whether someone looks at its memory after every launch ([`Device::watched`]).
+    pub fn is_watched(&self) -> bool {
+        self.driver.is_watched()
+    }
+
     /// Its memory now. `None` where buffers lie in host memory, as the emulator's do, and where the driver does not tell.
     pub fn memory(&self) -> Option<DeviceMemory> {
         self.driver.memory()

@@ -77,6 +77,10 @@ impl Driver for Watched {
         self.driver.properties()
     }
 
+    fn is_watched(&self) -> bool {
+        true
+    }
+
     fn memory(&self) -> Option<DeviceMemory> {
         self.driver.memory()
     }

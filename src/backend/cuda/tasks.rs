@@ -8,7 +8,7 @@ use super::tables::{Section, Tables};
 use crate::device::Pointer;
 use crate::network::{BankLayout, Network, ParameterRef};
 use crate::ops::cuda::reduction::{GateParts, Term};
-use crate::ops::cuda::{Source, SourceFlags, Stage as DeviceStage, Storage};
+use crate::ops::cuda::{Source, SourceFlags, Stage as DeviceStage, StageKernel, Storage, Traffic};
 use crate::ops::head::cuda::Head;
 use crate::ops::sgd::cuda::Losses;
 use crate::plan::{Graph, Slot, StageId, StageKind, ValueId};
@@ -145,7 +145,7 @@ impl Tasks<'_> {
             window: geometry.window,
             in_channels: geometry.in_channels,
             out_channels: geometry.out_channels,
-            scratch: self.slot(schedule.scratch[id]),
+            scratch: if self.keeps_scratch(id) { self.slot(schedule.scratch[id]) } else { Pointer::NULL },
             counter: self.memory.counters.pointer(places.counter),
             ..DeviceStage::zeroed()
         };
@@ -169,6 +169,12 @@ impl Tasks<'_> {
             self.normalize(tables, &mut task, output);
         }
         task
+    }
+
+    /// Whether one kernel of a stage's backward pass hands something over to another, or someone looks at what it would be.
+    fn keeps_scratch(&self, id: StageId) -> bool {
+        let hands_over = |kernel: &StageKernel| kernel.traffic.contains(&Traffic::Scratch);
+        self.layout.kernels[id].backward.iter().any(hands_over) || self.memory.device.is_watched()
     }
 
     /// Adds the normalization of its output to a task.

@@ -12,7 +12,7 @@ pub(in crate::ops) const TILE_PIXELS: u32 = 128;
 const CHUNKS: u32 = 32;
 
 /// Tiles of a chunk at most (`WEIGHT_TILES` of kernels/product.cuh).
-const MOST_TILES: u32 = 8;
+pub(in crate::ops) const MOST_TILES: u32 = 8;
 
 /// Pixels around a tile of several images at most, so that a slice of 16 channels fits the shared memory of every device.
 const HALO_PIXELS: u32 = 768;
@@ -107,6 +107,15 @@ impl Geometry {
     /// And of the output.
     pub(in crate::ops) const fn output_numbers(&self) -> u64 {
         self.to.height as u64 * self.to.width as u64 * self.out_channels as u64
+    }
+
+    /// Rows and columns of the input under the windows of a tile.
+    pub(in crate::ops) fn rows_under_windows(&self) -> u32 {
+        self.extent_under(self.to.rows)
+    }
+
+    pub(in crate::ops) fn columns_under_windows(&self) -> u32 {
+        self.extent_under(self.to.columns)
     }
 
     /// Pixels of the input under the windows of a tile (`under_windows` of kernels/tile.cuh).

@@ -14,5 +14,5 @@ pub use launch::{Columns, StageLaunch, Storage};
 pub use linear::CudaLinear;
 pub use stage::{DeviceWindow, Source, SourceFlags, Stage};
 
-pub(in crate::ops) use geometry::TILE_PIXELS;
+pub(in crate::ops) use geometry::{MOST_TILES, TILE_PIXELS};
 pub(in crate::ops) use launch::{CHANNEL_SUMS_BYTES, CHANNELS, right_bytes, slice_bytes, sums_bytes};

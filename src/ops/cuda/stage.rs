@@ -90,7 +90,7 @@ pub struct Stage {
     pub statistics: Pointer,
     pub scale: Pointer,
     pub shift: Pointer,
-    /// What a backward in two kernels hands over.
+    /// What a backward in two kernels hands over; of one kernel, where it stands for those who look at it, or null.
     pub scratch: Pointer,
     /// 0 between launches.
     pub counter: Pointer,

@@ -1,4 +1,6 @@
-//! The kernels of depthwise-separable convolutions: kernels/separable.cu.
+//! The kernels of depthwise-separable convolutions: kernels/separable.cu and, in [`whole`], kernels/separable_gradient.cu.
+
+mod whole;
 
 use super::DepthwiseSeparable;
 use crate::ops::cuda::{
@@ -12,6 +14,9 @@ const WARPS: u32 = StageLaunch::THREADS / 32;
 /// Pixels of a thread (kernels/filter.cuh).
 const RUN: u32 = 4;
 
+/// Numbers between the pixels of a ring (kernels/ring.cuh).
+const RING_PIXEL: u32 = CHANNELS + 4;
+
 impl CudaLinear for DepthwiseSeparable {
     fn device_window(&self) -> DeviceWindow {
         DeviceWindow::of(&self.window)
@@ -24,7 +29,21 @@ impl CudaLinear for DepthwiseSeparable {
     fn kernels(&self, geometry: &Geometry, _from_image: bool, storage: Storage) -> StageKernels {
         use Traffic::{InputGradients, Inputs, Output, OutputGradient, Scratch, Weight, WeightParts, Weights};
         let (products, others) = (self.pointwise_flops(), self.depthwise_flops());
-        // It filters again, for the gradient of the pointwise weights.
+        let flops = KernelFlops { products, others };
+        let forward = StageKernel::new(forward(geometry, storage), flops, &[Inputs, Weights, Output]);
+        // The backward pass filters again, for the gradient of the pointwise weights.
+        if let Some(launch) = whole::gradient(geometry, storage) {
+            let flops = KernelFlops { products: 2 * products, others: 3 * others };
+            let traffic = &[Inputs, Weights, OutputGradient, InputGradients, WeightParts(0), WeightParts(1)];
+            let gradient = StageKernel::new(launch, flops, traffic);
+            return StageKernels {
+                geometry: *geometry,
+                forward,
+                gradient_parts: launch.parts,
+                weight_parts: [launch.parts; 2],
+                backward: vec![gradient],
+            };
+        }
         let pointwise = StageKernel::new(
             pointwise_gradient(geometry, storage),
             KernelFlops { products: 2 * products, others },
@@ -35,10 +54,9 @@ impl CudaLinear for DepthwiseSeparable {
             KernelFlops::of_others(2 * others),
             &[Inputs, Weight(0), Scratch, InputGradients, WeightParts(0)],
         );
-        let flops = KernelFlops { products, others };
         StageKernels {
             geometry: *geometry,
-            forward: StageKernel::new(forward(geometry, storage), flops, &[Inputs, Weights, Output]),
+            forward,
             gradient_parts: depthwise.launch.parts,
             weight_parts: [depthwise.launch.parts, pointwise.launch.parts],
             backward: vec![pointwise, StageKernel { phase: 1, ..depthwise }],
@@ -49,7 +67,7 @@ impl CudaLinear for DepthwiseSeparable {
 fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let weights = filter_bytes(geometry) + right_bytes(storage, columns, CHANNELS);
-    let slice = slice_bytes(storage, geometry.pixels_under_windows());
+    let filtered = slice_bytes(storage, TILE_PIXELS);
     StageLaunch {
         kernel: columns.variant(
             storage,
@@ -60,7 +78,7 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
         ),
         parts: geometry.to.chunks(),
         columns: geometry.out_channels.div_ceil(columns.count()),
-        shared_bytes: CHANNEL_SUMS_BYTES + weights + slice_bytes(storage, TILE_PIXELS) + slice.max(sums_bytes(columns)),
+        shared_bytes: CHANNEL_SUMS_BYTES + weights + filtered + beside_ring(geometry, storage, sums_bytes(columns)),
     }
 }
 
@@ -70,7 +88,6 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
 fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
     let columns = Columns::of(geometry.out_channels);
     let filtered = slice_bytes(storage, TILE_PIXELS).max(sums_bytes(Columns::Sixteen));
-    let slice = slice_bytes(storage, geometry.pixels_under_windows());
     let transposed = right_bytes(storage, Columns::Sixteen, geometry.out_channels.next_multiple_of(CHANNELS));
     let rows = right_bytes(storage, columns, TILE_PIXELS);
     let sums_of_warps = WARPS * CHANNELS * columns.count() * 4;
@@ -92,7 +109,8 @@ fn pointwise_gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
         ),
         parts: geometry.to.weight_chunks(),
         columns: geometry.in_channels.div_ceil(CHANNELS) * geometry.out_channels.div_ceil(columns.count()),
-        shared_bytes: (filter_bytes(geometry) + transposed + filtered + slice.max(rows)).max(sums_of_warps),
+        shared_bytes: (filter_bytes(geometry) + transposed + filtered + beside_ring(geometry, storage, rows))
+            .max(sums_of_warps),
     }
 }
 
@@ -130,6 +148,19 @@ fn in_runs(geometry: &Geometry) -> bool {
     window.stride == 1 && [1, 2, 4].contains(&window.dilation) && from.columns.is_multiple_of(RUN * window.dilation)
 }
 
+/// Rows of input around a tile of output and `kept` more above them, a slice of 16 channels (kernels/ring.cuh).
+fn ring_bytes(geometry: &Geometry, storage: Storage, kept: u32) -> u32 {
+    let (together, rows) = (geometry.to.together, geometry.rows_under_windows());
+    let slots = if together > 1 { rows } else { (rows + kept).next_power_of_two().max(2) };
+    together * slots * geometry.columns_under_windows() * RING_PIXEL * storage.bytes()
+}
+
+/// A ring, and so many bytes beside it, or in its place where every tile fills it anew.
+fn beside_ring(geometry: &Geometry, storage: Storage, bytes: u32) -> u32 {
+    let ring = ring_bytes(geometry, storage, 0);
+    if geometry.to.together > 1 { ring.max(bytes) } else { ring + bytes }
+}
+
 /// A slice of the depthwise weights.
 fn filter_bytes(geometry: &Geometry) -> u32 {
     geometry.window.taps * CHANNELS * 4
@@ -151,7 +182,8 @@ mod tests {
                 let operation = Operation::DepthwiseSeparable(DepthwiseSeparable { window, input, output });
                 let geometry = Geometry::of_operation(&operation, 64, channels);
                 for storage in [Storage::F32, Storage::Bf16] {
-                    for launch in [forward, pointwise_gradient, depthwise_gradient].map(|of| of(&geometry, storage)) {
+                    let separate = [forward, pointwise_gradient, depthwise_gradient].map(|of| of(&geometry, storage));
+                    for launch in separate.into_iter().chain(whole::gradient(&geometry, storage)) {
                         assert!(launch.shared_bytes <= 99 << 10, "{operation:?}: {launch:?}");
                     }
                 }
