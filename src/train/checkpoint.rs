@@ -1,9 +1,10 @@
 //! Checkpoints: one `.safetensors` file a replica, in a folder named by the step.
 
+use super::checkpoint_folder::{UnfinishedFolder, resolve};
 use super::config::{RunConfig, from_text};
+use super::journals::Rows;
 use super::{Setup, TrainError};
 use crate::device::DeviceError;
-use crate::files::FileError;
 use crate::network::{
     MOMENTUM, Model, State, Tensors, export_momentum, export_parameters, import_parameters, is_alpha,
 };
@@ -15,7 +16,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "crosstalk checkpoint 1";
-const FOLDER: &str = "checkpoints";
+/// Of the metadata.
+const ROW_KEYS: [&str; 3] = ["step_rows", "accuracy_rows", "alpha_rows"];
 
 /// Where a run stands, beside the tensors.
 #[derive(Clone, Debug)]
@@ -26,11 +28,8 @@ pub struct Position {
     pub learning_rate: Option<f64>,
     /// What decides the bits.
     pub arithmetic: String,
-    /// Rows of the run's journals.
-    pub step_rows: u64,
-    pub accuracy_rows: u64,
-    /// None outside a search.
-    pub alpha_rows: u64,
+    /// Of the run's journals.
+    pub rows: Rows,
 }
 
 /// What a checkpoint holds of a replica.
@@ -61,9 +60,7 @@ pub struct Checkpoint {
     pub mini_batches: u64,
     pub learning_rate: Option<f64>,
     pub arithmetic: String,
-    pub step_rows: u64,
-    pub accuracy_rows: u64,
-    pub alpha_rows: u64,
+    pub rows: Rows,
     tensors: Tensors,
     state_hash: String,
     /// Digest of its space.
@@ -88,12 +85,7 @@ pub fn write<'a, T: Real>(
     position: &Position,
     replicas: impl Iterator<Item = Result<Snapshot<'a, T>, DeviceError>>,
 ) -> Result<PathBuf, TrainError> {
-    let parent = run.join(FOLDER);
-    create_folder(&parent)?;
-    let name = format!("step-{:08}", position.step);
-    let (partial, folder) = (parent.join(format!(".{name}.partial")), parent.join(&name));
-    remove_folder(&partial)?;
-    create_folder(&partial)?;
+    let folder = UnfinishedFolder::create(run, position.step)?;
     for (replica, snapshot) in replicas.enumerate() {
         let snapshot = snapshot?;
         let mut tensors = export_parameters(&setup.model, &snapshot.state);
@@ -108,91 +100,13 @@ pub fn write<'a, T: Real>(
             ("mini_batches", position.mini_batches.to_string()),
             ("learning_rate", position.learning_rate.map_or_else(String::new, |rate| rate.to_string())),
             ("arithmetic", position.arithmetic.clone()),
-            ("step_rows", position.step_rows.to_string()),
-            ("accuracy_rows", position.accuracy_rows.to_string()),
-            ("alpha_rows", position.alpha_rows.to_string()),
             ("state_hash", snapshot.hash(&setup.model).to_string()),
         ];
-        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        TensorFile { metadata, tensors }.write(&partial.join(file_name(replica)))?;
+        let rows = ROW_KEYS.into_iter().zip(position.rows.map(|rows| rows.to_string()));
+        let metadata = metadata.into_iter().chain(rows).map(|(key, value)| (key.to_owned(), value)).collect();
+        TensorFile { metadata, tensors }.write(&folder.file(replica))?;
     }
-    // The same step may have been written by a run that was killed before it recorded so.
-    remove_folder(&folder)?;
-    std::fs::rename(&partial, &folder).map_err(|cause| FileError::new("write", &folder, cause))?;
-    let synced = std::fs::File::open(&parent).and_then(|parent| parent.sync_all());
-    synced.map_err(|cause| FileError::new("write", &parent, cause))?;
-    Ok(folder)
-}
-
-/// Removes every checkpoint of a run but the newest, and what a killed run left unfinished. Anything else in the folder stays.
-///
-/// # Errors
-/// Names the folder that cannot be read or removed.
-pub fn keep_newest(run: &Path) -> Result<(), TrainError> {
-    let parent = run.join(FOLDER);
-    let newest = newest_checkpoint(run)?;
-    for entry in std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))? {
-        let entry = entry.map_err(|cause| FileError::new("read", &parent, cause))?;
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        let ours = step_of(&name).is_some() || (name.starts_with(".step-") && name.ends_with(".partial"));
-        if ours && Some(&path) != newest.as_ref() {
-            remove_folder(&path)?;
-        }
-    }
-    Ok(())
-}
-
-/// The step of a checkpoint's folder.
-fn step_of(name: &str) -> Option<u64> {
-    name.strip_prefix("step-")?.parse().ok()
-}
-
-/// The folder of a run's newest checkpoint, if it has one.
-///
-/// # Errors
-/// Names the folder that cannot be read.
-pub fn newest_checkpoint(run: &Path) -> Result<Option<PathBuf>, TrainError> {
-    let parent = run.join(FOLDER);
-    if !parent.is_dir() {
-        return Ok(None);
-    }
-    let entries = std::fs::read_dir(&parent).map_err(|cause| FileError::new("read", &parent, cause))?;
-    let steps = entries.flatten().filter_map(|entry| Some((step_of(entry.file_name().to_str()?)?, entry.path())));
-    Ok(steps.max().map(|(_, path)| path))
-}
-
-fn file_name(replica: usize) -> String {
-    format!("replica-{replica}.safetensors")
-}
-
-fn create_folder(path: &Path) -> Result<(), FileError> {
-    std::fs::create_dir_all(path).map_err(|cause| FileError::new("create", path, cause))
-}
-
-fn remove_folder(path: &Path) -> Result<(), FileError> {
-    match std::fs::remove_dir_all(path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path, cause)),
-        _ => Ok(()),
-    }
-}
-
-/// The file that a path means: a run's newest checkpoint, a checkpoint's folder, or the file itself.
-fn resolve(path: &Path, replica: u32) -> Result<PathBuf, TrainError> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let folder = if path.join(file_name(0)).is_file() { Some(path.to_owned()) } else { newest_checkpoint(path)? };
-    let folder = folder.ok_or_else(|| TrainError::Checkpoint {
-        path: path.to_owned(),
-        problem: "has no checkpoint; name a run folder, a checkpoint folder or a .safetensors file".to_owned(),
-    })?;
-    let file = folder.join(file_name(replica as usize));
-    let replicas = (0..).take_while(|replica| folder.join(file_name(*replica)).is_file()).count();
-    if replicas > 0 && !file.is_file() {
-        let problem = format!("has no replica {replica}; it has {replicas}, counted from 0");
-        return Err(TrainError::Checkpoint { path: folder, problem });
-    }
-    Ok(file)
+    folder.finish()
 }
 
 /// Reads weights and buffers, and with `momentum` the optimizer's memory, of one of our checkpoints or of any file with official
@@ -256,6 +170,7 @@ impl Checkpoint {
         let number = |key: &str| {
             text(key)?.parse::<u64>().map_err(|_| problem(format!("has no number in `{key}`; the file is damaged")))
         };
+        let [steps, accuracy, alphas] = ROW_KEYS;
         Ok(Self {
             config: from_text(text("config")?, &path.display().to_string(), &[])?,
             replica: number("replica")? as u32,
@@ -263,9 +178,7 @@ impl Checkpoint {
             mini_batches: number("mini_batches")?,
             learning_rate: text("learning_rate")?.parse().ok(),
             arithmetic: text("arithmetic")?.clone(),
-            step_rows: number("step_rows")?,
-            accuracy_rows: number("accuracy_rows")?,
-            alpha_rows: number("alpha_rows")?,
+            rows: [number(steps)?, number(accuracy)?, number(alphas)?],
             state_hash: text("state_hash")?.clone(),
             space: text("space")?.clone(),
             tensors,

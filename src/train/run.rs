@@ -1,32 +1,20 @@
 //! A run with its folder: records, checkpoints, evaluation, resume.
 
 use super::checkpoint::{self, Checkpoint, Position};
-use super::config::{DERIVED, RunConfig};
+use super::checkpoint_folder::{keep_newest, newest_checkpoint};
+use super::journals::{Journals, Resumed, recorded_rows};
+use super::observer::Observer;
+use super::run_evaluation::{evaluation_rows, planned_evaluator};
 use super::run_folder::{CONFIG, RESULT};
-use super::trainer::PendingStep;
-use super::{Evaluator, Setup, TrainError, Trainer, Workload};
+use super::step::PendingStep;
+use super::{Evaluator, Setup, TrainError, Trainer};
 use crate::backend::Backend;
 use crate::files::{FolderLock, create_new_folder, free_run_folder, remove_unfinished, write_bytes_atomically};
 use crate::ops::Cost;
-use crate::records::{AccuracyRecord, AlphaRecord, Journal, Record, Recovery, StepRecord, read_parquet};
+use crate::records::AccuracyRecord;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Hears of a run while it goes on.
-pub trait Observer {
-    /// After every step: steps done and in all, images since this process began, mean loss of the step.
-    fn step(&mut self, _done: u64, _all: u64, _images: u64, _loss: f64) {}
-
-    /// While children are evaluated: passes ([`Evaluator::passes`]) done and in all.
-    fn evaluation(&mut self, _done: u64, _all: u64) {}
-
-    /// Of a search, after every epoch and at the end: steps done, and of every replica the child that its architecture parameters make.
-    fn derived(&mut self, _done: u64, _children: &[String]) {}
-}
-
-/// Hears nothing.
-impl Observer for () {}
 
 /// What was done since this process began, and who hears of it.
 struct Progress<'a> {
@@ -42,10 +30,7 @@ pub struct Run<B: Backend> {
     pub folder: PathBuf,
     pub trainer: Trainer<B>,
     pub evaluator: Option<Evaluator>,
-    steps: Journal<StepRecord>,
-    accuracy: Journal<AccuracyRecord>,
-    /// Of a search.
-    alphas: Option<Journal<AlphaRecord>>,
+    pub(super) journals: Journals,
     /// Rows of the last evaluation.
     pub last_evaluation: Vec<AccuracyRecord>,
     _lock: FolderLock,
@@ -64,44 +49,6 @@ pub struct RunSummary {
     /// Of a search: the child of every replica's architecture parameters.
     pub derived: Vec<String>,
     pub state_hash: String,
-}
-
-fn journal_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.journal"))
-}
-
-/// Goes on with a journal. A run that was killed while it ended may have turned one into its Parquet file already: that one becomes
-/// a journal again.
-fn resume_journal<R: Record>(
-    folder: &Path,
-    name: &str,
-    keep: impl Fn(&R) -> bool,
-) -> Result<(Journal<R>, Recovery), TrainError> {
-    let (path, parquet) = (journal_path(folder, name), parquet_path(folder, name));
-    if !path.is_file() && parquet.is_file() {
-        let rows: Vec<R> = read_parquet(&parquet)?;
-        Journal::create_with(&path, &rows)?;
-    }
-    Ok(Journal::resume(&path, keep)?)
-}
-
-/// A journal without rows, made unless it is there.
-fn empty_journal<R: Record>(folder: &Path, name: &str) -> Result<Journal<R>, TrainError> {
-    let path = journal_path(folder, name);
-    Ok(if path.is_file() { Journal::resume(&path, |_| false)?.0 } else { Journal::create(&path)? })
-}
-
-/// The rows of a journal, or of the Parquet file that it became; none where there is neither.
-fn recorded<R: Record>(folder: &Path, name: &str) -> Result<Vec<R>, TrainError> {
-    let (path, parquet) = (journal_path(folder, name), parquet_path(folder, name));
-    if path.is_file() {
-        return Ok(Journal::read(&path)?);
-    }
-    Ok(if parquet.is_file() { read_parquet(&parquet)? } else { Vec::new() })
-}
-
-fn parquet_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.parquet"))
 }
 
 impl<B: Backend> Run<B> {
@@ -137,11 +84,11 @@ impl<B: Backend> Run<B> {
     pub fn resume(folder: &Path, setup: Arc<Setup>, backend: B) -> Result<Self, TrainError> {
         let lock = FolderLock::take(folder)?;
         remove_unfinished(folder)?;
-        if checkpoint::newest_checkpoint(folder)?.is_none() {
+        if newest_checkpoint(folder)?.is_none() {
             return Self::begin_again(folder, Trainer::new(setup, backend)?, lock);
         }
         if !setup.config.checkpoint.keep_all {
-            checkpoint::keep_newest(folder)?;
+            keep_newest(folder)?;
         }
         let replicas = setup.config.replicas;
         let checkpoints: Vec<Checkpoint> =
@@ -156,38 +103,23 @@ impl<B: Backend> Run<B> {
             )));
         }
         let trainer = Trainer::at(setup, backend, &checkpoints)?;
-        let step = trainer.step;
         let evaluator = planned_evaluator(&trainer)?;
-        let (steps, found) = resume_journal(folder, "steps", |row: &StepRecord| row.step < step)?;
-        // The evaluation of a step comes after its checkpoint: it counts if it was recorded to its end.
-        let mut last_evaluation: Vec<AccuracyRecord> = recorded(folder, "accuracy")?;
-        last_evaluation.retain(|row| row.step == step);
-        if last_evaluation.len() != evaluation_rows(&trainer, evaluator.as_ref()) {
-            last_evaluation.clear();
-        }
-        let end = if last_evaluation.is_empty() { step } else { step + 1 };
-        let (accuracy, evaluated) = resume_journal(folder, "accuracy", |row: &AccuracyRecord| row.step < end)?;
-        let earlier = evaluated.kept_rows - last_evaluation.len() as u64;
-        let searched = trainer.setup.config.is_search();
-        let alphas =
-            searched.then(|| resume_journal(folder, "alphas", |row: &AlphaRecord| row.step <= step)).transpose()?;
-        let (alphas, alpha_rows) = alphas.map_or((None, 0), |(journal, found)| (Some(journal), found.kept_rows));
-        let [known, found] =
-            [[first.step_rows, first.accuracy_rows, first.alpha_rows], [found.kept_rows, earlier, alpha_rows]];
-        if known != found {
+        let evaluation_rows = evaluation_rows(&trainer, evaluator.as_ref());
+        let Resumed { journals, rows, last_evaluation } =
+            Journals::resume(folder, trainer.setup.config.is_search(), trainer.step, evaluation_rows)?;
+        if first.rows != rows {
             return Err(problem(format!(
-                "knows of {known:?} rows of steps, accuracy and alphas, but the journals hold {found:?}; the disk has lost some, start the run anew",
+                "knows of {:?} rows of steps, accuracy and alphas, but the journals hold {rows:?}; the disk has lost some, start the run anew",
+                first.rows
             )));
         }
-        let folder = folder.to_owned();
-        Ok(Self { folder, trainer, evaluator, steps, accuracy, alphas, last_evaluation, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), trainer, evaluator, journals, last_evaluation, _lock: lock })
     }
 
     /// A run that was stopped before its first checkpoint: its journals, if it has them, are empty.
     fn begin_again(folder: &Path, trainer: Trainer<B>, lock: FolderLock) -> Result<Self, TrainError> {
         // A search records its first architecture parameters before its first checkpoint.
-        let recorded =
-            recorded::<StepRecord>(folder, "steps")?.len() + recorded::<AccuracyRecord>(folder, "accuracy")?.len();
+        let recorded = recorded_rows(folder)?;
         if recorded > 0 {
             let problem = format!("has {recorded} recorded rows, but no checkpoint to go on from; start the run anew");
             return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });
@@ -203,11 +135,8 @@ impl<B: Backend> Run<B> {
         evaluator: Option<Evaluator>,
         lock: FolderLock,
     ) -> Result<Self, TrainError> {
-        let steps = empty_journal(&folder, "steps")?;
-        let accuracy = empty_journal(&folder, "accuracy")?;
-        let alphas = trainer.setup.config.is_search().then(|| empty_journal(&folder, "alphas")).transpose()?;
-        let last_evaluation = Vec::new();
-        let mut run = Self { folder, trainer, evaluator, steps, accuracy, alphas, last_evaluation, _lock: lock };
+        let journals = Journals::empty(&folder, trainer.setup.config.is_search())?;
+        let mut run = Self { folder, trainer, evaluator, journals, last_evaluation: Vec::new(), _lock: lock };
         run.record_alphas()?;
         run.checkpoint()?;
         Ok(run)
@@ -271,7 +200,7 @@ impl<B: Backend> Run<B> {
             derived: self.trainer.derived(),
             state_hash,
         };
-        self.sync()?;
+        self.journals.sync()?;
         Ok((self, summary))
     }
 
@@ -282,7 +211,7 @@ impl<B: Backend> Run<B> {
         progress: &mut Progress<'_>,
     ) -> Result<(), TrainError> {
         let result = self.trainer.finish_step(step)?;
-        self.steps.append(&result.records)?;
+        self.journals.steps.append(&result.records)?;
         progress.images += result.images;
         progress.cost = progress.cost + result.cost;
         let loss = result.records.iter().map(|record| record.loss).sum::<f64>() / result.records.len() as f64;
@@ -296,63 +225,21 @@ impl<B: Backend> Run<B> {
     /// # Errors
     /// Names the file that cannot be written; calling it again after a resume is safe.
     pub fn finish(self, summary: &RunSummary) -> Result<(), TrainError> {
-        let Self { folder, trainer, steps, accuracy, alphas, .. } = self;
+        let Self { folder, trainer, journals, .. } = self;
         let mut result = format!("steps = {}\nstate_hash = \"{}\"\n", summary.steps, summary.state_hash);
         let hashes: Vec<String> = trainer.replica_hashes()?.iter().map(|hash| format!("\"{hash}\"")).collect();
         result.push_str(&format!("replica_hashes = [{}]\n", hashes.join(", ")));
         if !summary.derived.is_empty() {
             result.push_str(&format!("derived = {:?}\n", summary.derived));
         }
-        steps.finish(&parquet_path(&folder, "steps"))?;
-        accuracy.finish(&parquet_path(&folder, "accuracy"))?;
-        alphas.map(|alphas| alphas.finish(&parquet_path(&folder, "alphas"))).transpose()?;
+        journals.finish(&folder)?;
         write_bytes_atomically(&folder.join(RESULT), result.as_bytes())?;
-        Ok(())
-    }
-
-    /// Whether the configuration asks for an evaluation after the present step, and it is not recorded yet.
-    fn evaluation_is_due(&self) -> bool {
-        let (step, config) = (self.trainer.step, &self.trainer.setup.config);
-        let every_epochs = config.evaluation.every_epochs;
-        let every =
-            [config.evaluation.every_steps, every_epochs.map(|n| n.saturating_mul(self.trainer.steps_per_epoch()))];
-        let trained = step > config.start.as_ref().map_or(0, |start| start.step);
-        let on_the_way = trained && every.iter().flatten().any(|every| step.is_multiple_of(*every));
-        let at_end = config.evaluation.at_end && step == self.trainer.last_step();
-        (on_the_way || at_end) && self.last_evaluation.first().is_none_or(|row| row.step != step)
-    }
-
-    /// Evaluates every replica under every configured regime and records it.
-    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let Some(evaluator) = &self.evaluator else { return Ok(()) };
-        let norms = &self.trainer.setup.config.evaluation.norm;
-        let all = norms.iter().map(|norm| evaluator.passes(*norm)).sum::<u64>() * self.trainer.replicas.len() as u64;
-        let mut done = 0;
-        let mut passed = || {
-            done += 1;
-            observer.evaluation(done, all);
-        };
-        let mut rows = Vec::new();
-        let setup = &self.trainer.setup;
-        for (number, replica) in self.trainer.replicas.iter().enumerate() {
-            // Architecture parameters have made another child since the evaluator was.
-            let derived = replica.derived(setup.space()).filter(|_| setup.config.evaluation.children == DERIVED);
-            let derived = derived.map(|child| Evaluator::new(setup, vec![child]));
-            let evaluator = derived.as_ref().unwrap_or(evaluator);
-            for norm in norms {
-                let (backend, state, seed) = (&self.trainer.backend, &replica.state, replica.data_seed);
-                let results = evaluator.evaluate_observed(backend, state, *norm, seed, &mut passed)?;
-                rows.extend(evaluator.records(self.trainer.step, number as u32, *norm, &results));
-            }
-        }
-        self.accuracy.append(&rows)?;
-        self.last_evaluation = rows;
         Ok(())
     }
 
     /// Records the architecture parameters of every replica, if there are any.
     fn record_alphas(&mut self) -> Result<(), TrainError> {
-        let Some(journal) = &mut self.alphas else { return Ok(()) };
+        let Some(journal) = &mut self.journals.alphas else { return Ok(()) };
         let (step, space) = (self.trainer.step, self.trainer.setup.space());
         let searches =
             self.trainer.replicas.iter().enumerate().filter_map(|(at, replica)| Some((at, replica.search.as_ref()?)));
@@ -362,52 +249,21 @@ impl<B: Backend> Run<B> {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), TrainError> {
-        self.steps.sync()?;
-        self.alphas.iter().try_for_each(Journal::sync)?;
-        Ok(self.accuracy.sync()?)
-    }
-
     fn checkpoint(&mut self) -> Result<(), TrainError> {
-        self.sync()?;
+        self.journals.sync()?;
         let trainer = &self.trainer;
         let position = Position {
             step: trainer.step,
             mini_batches: trainer.mini_batches,
             learning_rate: trainer.last_rate,
             arithmetic: trainer.backend.arithmetic(),
-            step_rows: self.steps.rows(),
-            accuracy_rows: self.accuracy.rows(),
-            alpha_rows: self.alphas.as_ref().map_or(0, Journal::rows),
+            rows: self.journals.rows(),
         };
         let snapshots = trainer.replicas.iter().map(|replica| trainer.snapshot(replica));
         checkpoint::write(&self.folder, &trainer.setup, &position, snapshots)?;
         if !trainer.setup.config.checkpoint.keep_all {
-            checkpoint::keep_newest(&self.folder)?;
+            keep_newest(&self.folder)?;
         }
         Ok(())
     }
-}
-
-/// Rows of one evaluation of all replicas under all configured regimes.
-fn evaluation_rows<B: Backend>(trainer: &Trainer<B>, evaluator: Option<&Evaluator>) -> usize {
-    let children = evaluator.map_or(0, |evaluator| evaluator.children.len());
-    trainer.replicas.len() * trainer.setup.config.evaluation.norm.len() * children
-}
-
-/// The evaluator that a run needs, once it is known that the run has the memory for it, for its training, and for the interference
-/// measured at its end. What is checked here would otherwise come to light with a run folder already made, or after hours of training.
-fn planned_evaluator<B: Backend>(trainer: &Trainer<B>) -> Result<Option<Evaluator>, TrainError> {
-    let setup = &trainer.setup;
-    let RunConfig { evaluation, interference, .. } = &setup.config;
-    let evaluator = |children| Evaluator::new(setup, children);
-    let evaluated = || trainer.children(0, "evaluation.children", &evaluation.children).map(evaluator);
-    let evaluated = evaluation.wanted().then(evaluated).transpose()?;
-    trainer.check_memory(&Workload::run(trainer, evaluated.as_ref()))?;
-    if let Some(children) = &interference.children {
-        let norms = interference.norm.as_ref().unwrap_or(&evaluation.norm);
-        let measured = evaluator(setup.children("interference.children", children)?);
-        trainer.check_memory(&Workload::interference(trainer, &measured, norms))?;
-    }
-    Ok(evaluated)
 }

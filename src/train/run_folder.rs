@@ -1,7 +1,8 @@
 //! What a run's folder says of a run.
 
 use super::TrainError;
-use super::checkpoint::{Checkpoint, newest_checkpoint};
+use super::checkpoint::Checkpoint;
+use super::checkpoint_folder::newest_checkpoint;
 use super::config::{RunConfig, from_text};
 use crate::files::FileError;
 use std::path::Path;

@@ -1,57 +1,18 @@
-//! One step after the other, for all replicas together.
+//! All replicas of a run, one step after the other.
 
-use super::alpha_step::{AlphaSearch, step_alphas};
+use super::alpha_step::AlphaSearch;
 use super::checkpoint::{Checkpoint, Snapshot, read_alphas, read_weights};
-use super::children::ChildSchedule;
 use super::config::{DERIVED, MiniBatches};
 use super::memory::{Workload, check_banks};
 use super::mini_batch::load_batch;
 use super::rate::learning_rate;
-use super::{Setup, TrainError};
-use crate::backend::{Architecture, Backend, LoadedBatch, ReplicaStep};
-use crate::data::BatchStream;
+use super::{Replica, Setup, TrainError};
+use crate::backend::{Backend, LoadedBatch};
 use crate::device::DeviceError;
 use crate::network::State;
-use crate::ops::Cost;
-use crate::records::StepRecord;
-use crate::search::{Alphas, derive};
-use crate::space::{Child, Space};
+use crate::search::Alphas;
+use crate::space::Child;
 use std::sync::Arc;
-
-/// One supernet with its own banks, seeds, children and data stream.
-pub struct Replica<R> {
-    /// Weights, buffers and momentum, where the backend keeps them.
-    pub state: R,
-    /// Seed of mini-batches, crops and flips.
-    pub data_seed: u64,
-    /// Of a search.
-    pub search: Option<AlphaSearch>,
-    stream: BatchStream,
-    children: ChildSchedule,
-}
-
-impl<R> Replica<R> {
-    /// `alphas` of a search.
-    fn new(setup: &Setup, number: u32, (state, alphas): (R, Option<Alphas>)) -> Result<Self, TrainError> {
-        let [_, data_seed, order] = setup.config.seed.of(number);
-        let children = ChildSchedule::new(setup.space(), &setup.config.step, order)?;
-        let search = alphas.map(|alphas| AlphaSearch::new(setup, alphas, data_seed)).transpose()?.flatten();
-        Ok(Self { state, data_seed, search, stream: setup.stream(data_seed)?, children })
-    }
-
-    /// The child that the architecture parameters make.
-    pub fn derived(&self, space: &Space) -> Option<Child> {
-        self.search.as_ref().map(|search| derive(space, &search.alphas.gates()))
-    }
-
-    /// What the lanes of a step train.
-    fn architectures(&self, space: &Space, step: u64) -> Vec<Architecture> {
-        match &self.search {
-            Some(search) => vec![Architecture::Mixture(search.alphas.gates())],
-            None => self.children.children(space, step).into_iter().map(Architecture::Child).collect(),
-        }
-    }
-}
 
 /// All replicas of a run at one step.
 pub struct Trainer<B: Backend> {
@@ -64,25 +25,6 @@ pub struct Trainer<B: Backend> {
     pub mini_batches: u64,
     /// Rate of the last step done.
     pub last_rate: Option<f64>,
-}
-
-/// A step whose losses may not be known yet.
-pub struct PendingStep<B: Backend> {
-    pending: B::Pending,
-    /// Replica by replica, lane by lane, without losses.
-    records: Vec<StepRecord>,
-    images: u64,
-    cost: Cost,
-}
-
-/// What one step leaves.
-pub struct StepResult {
-    /// Replica by replica, lane by lane.
-    pub records: Vec<StepRecord>,
-    /// Images of all lanes, those on which architecture parameters stepped included.
-    pub images: u64,
-    /// Of the forward and backward passes in f32, by the cost model.
-    pub cost: Cost,
 }
 
 impl<B: Backend> Trainer<B> {
@@ -201,7 +143,7 @@ impl<B: Backend> Trainer<B> {
     }
 
     /// Where the run began.
-    fn first_step(&self) -> u64 {
+    pub(super) fn first_step(&self) -> u64 {
         self.setup.config.start.as_ref().map_or(0, |start| start.step)
     }
 
@@ -225,95 +167,6 @@ impl<B: Backend> Trainer<B> {
     pub fn mini_batch(&mut self, replica: usize, number: u64) -> Result<LoadedBatch<B>, TrainError> {
         let Replica { stream, data_seed, .. } = &mut self.replicas[replica];
         load_batch(&self.backend, &self.setup, stream, *data_seed, number)
-    }
-
-    /// One update of every replica: of its architecture parameters if it has some, then of its weights.
-    ///
-    /// # Errors
-    /// A loss that is not finite: that replica is not updated, and the trainer must not step again.
-    pub fn step(&mut self) -> Result<StepResult, TrainError> {
-        let step = self.begin_step()?;
-        self.finish_step(step)
-    }
-
-    /// Begins a step; the next may begin before this one is finished. Until then nothing but steps is to be done with the replicas, and none once a
-    /// step has failed.
-    ///
-    /// # Errors
-    /// As [`Trainer::step`], for the loss on which architecture parameters step.
-    pub fn begin_step(&mut self) -> Result<PendingStep<B>, TrainError> {
-        let setup = self.setup.clone();
-        let (number, rate) = (self.step, self.learning_rate());
-        let searched =
-            self.replicas.iter_mut().filter_map(|replica| Some((&mut replica.state, replica.search.as_mut()?)));
-        let alpha_step = step_alphas(&self.backend, &setup, searched.collect(), self.mini_batches, number)?;
-        let mut batches = Vec::new();
-        let mut trained: Vec<Vec<Architecture>> = Vec::new();
-        for index in 0..self.replicas.len() {
-            let numbers = self.mini_batches..self.mini_batches + self.mini_batches_per_step();
-            batches.push(numbers.map(|number| self.mini_batch(index, number)).collect::<Result<Vec<_>, _>>()?);
-            let done = self.step - self.first_step();
-            trained.push(self.replicas[index].architectures(setup.space(), done));
-        }
-        let mut steps: Vec<ReplicaStep<'_, B>> = (self.replicas.iter_mut().zip(&batches).zip(&trained))
-            .map(|((replica, batches), trained)| ReplicaStep {
-                model: &setup.model,
-                replica: &mut replica.state,
-                lanes: (trained.iter().enumerate())
-                    .map(|(lane, trained)| (trained.clone(), &batches[lane.min(batches.len() - 1)]))
-                    .collect(),
-                reduce: setup.config.step.reduce(),
-                sgd: setup.config.optimizer.sgd(),
-                learning_rate: rate,
-            })
-            .collect();
-        let pending = self.backend.begin_step(&mut steps)?;
-        let mut records = Vec::new();
-        let mut cost = alpha_step.cost;
-        for (replica, step) in steps.iter().enumerate() {
-            for (trained, batch) in &step.lanes {
-                let child = match trained {
-                    Architecture::Child(child) => Some(setup.space().format_child(child)),
-                    Architecture::Mixture(_) => None,
-                };
-                let plan = self.backend.training_plan(&setup.model, trained.choice());
-                cost = cost + plan.cost * batch.labels.len() as u64;
-                records.push(StepRecord {
-                    step: number,
-                    replica: replica as u32,
-                    child,
-                    loss: f64::NAN,
-                    accuracy: f64::NAN,
-                    alpha_loss: alpha_step.losses.get(replica).map(|alpha| alpha.loss),
-                    learning_rate: rate,
-                    images: batch.labels.len() as u32,
-                });
-            }
-        }
-        let images = records.iter().map(|record| u64::from(record.images)).sum::<u64>() + alpha_step.images;
-        self.step += 1;
-        self.mini_batches += self.mini_batches_per_step();
-        self.last_rate = Some(rate);
-        Ok(PendingStep { pending, records, images, cost })
-    }
-
-    /// The losses of a step that was begun. Steps are finished in their order.
-    ///
-    /// # Errors
-    /// As [`Trainer::step`].
-    pub fn finish_step(&self, step: PendingStep<B>) -> Result<StepResult, TrainError> {
-        let PendingStep { pending, mut records, images, cost } = step;
-        let losses = self.backend.losses(pending)?;
-        for (record, lane) in records.iter_mut().zip(losses.into_iter().flatten()) {
-            record.loss = lane.loss;
-            record.accuracy = f64::from(lane.correct) / f64::from(record.images);
-        }
-        if let Some(record) = records.iter().find(|record| !record.loss.is_finite()) {
-            let StepRecord { step, replica, loss, .. } = *record;
-            let trained = record.child.as_ref().map_or("the mixture".to_owned(), |child| format!("child {child}"));
-            return Err(TrainError::Loss { step, trained, replica, loss });
-        }
-        Ok(StepResult { records, images, cost })
     }
 
     /// Of a search: the child that each replica's architecture parameters make, as a genotype, or as the space writes it.
