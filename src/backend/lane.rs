@@ -6,9 +6,15 @@ use crate::ops::Cost;
 use crate::plan::{Graph, Order, Schedule};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Plans that were made so far.
+static PLANS: AtomicU64 = AtomicU64::new(0);
 
 /// Everything about one lane that does not change from step to step.
 pub struct LanePlan {
+    /// No other plan of this process has it.
+    pub number: u64,
     pub graph: Graph,
     /// One stage after the other.
     pub schedule: Schedule,
@@ -54,7 +60,8 @@ impl LanePlan {
         let parameters = graph.parameters();
         let bank_len = |reference: &ParameterRef| network.parameters[reference.parameter].layout.bank_len();
         let (row, row_len) = places(parameters.iter(), bank_len);
-        Self { graph, schedule, levels: OnceLock::new(), training, parameters, row, row_len, cost }
+        let number = PLANS.fetch_add(1, Ordering::Relaxed);
+        Self { number, graph, schedule, levels: OnceLock::new(), training, parameters, row, row_len, cost }
     }
 
     /// For devices that run a level at a time.

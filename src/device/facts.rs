@@ -1,5 +1,7 @@
 //! What vendors say of GPUs: enough to predict times where there is none.
 
+use super::Properties;
+
 /// One model of GPU. Numbers of NVIDIA's data sheets ("NVIDIA H100 Tensor Core GPU", "NVIDIA H200 Tensor Core GPU", "NVIDIA A100 80GB", the SXM
 /// models) and, for multiprocessors, L2 and shared memory, of its architecture papers and the CUDA C++ Programming Guide ("Compute
 /// Capabilities").
@@ -72,6 +74,16 @@ pub const DEVICES: [DeviceFacts; 3] = [
 const RESERVED_SHARED_BYTES: u32 = 1 << 10;
 
 impl DeviceFacts {
+    /// What its driver would say.
+    pub fn properties(&self) -> Properties {
+        Properties {
+            multiprocessors: self.multiprocessors,
+            l2_bytes: self.l2_bytes,
+            memory_bytes: self.memory_bytes,
+            shared_bytes_per_block: self.shared_bytes - RESERVED_SHARED_BYTES,
+        }
+    }
+
     /// Of the device that a driver calls so; `None` for other models, which other forms of the same chip are, and for slices of one.
     pub fn of_driver_name(name: &str) -> Option<Self> {
         DEVICES.into_iter().find(|device| device.driver_name == name)

@@ -1,6 +1,7 @@
 //! Device memory and launches of kernels: one interface, two implementations. [`cuda`] drives a GPU through the CUDA driver;
 //! [`emulator`] runs the source of the same kernels on the CPU and checks every access. Knows nothing of networks.
 
+mod absent;
 mod buffer;
 mod command;
 pub mod cuda;

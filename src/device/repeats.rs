@@ -2,7 +2,8 @@
 
 use super::{Command, DeviceError};
 
-/// Sequences that are remembered; the one that was not seen for longest is forgotten first.
+/// Sequences that are remembered. Those that came once are forgotten first, so that an evaluation of many children, each part of it once, leaves what
+/// was made of training steps; of them, and of the others, the one that was not seen for longest.
 const MOST: usize = 32;
 
 /// What was made (a `G`) of sequences that came at least twice.
@@ -35,7 +36,8 @@ impl<G> Repeats<G> {
     ) -> Result<Option<&G>, DeviceError> {
         let Some(found) = self.known.iter().position(|known| known.commands == commands) else {
             if self.known.len() == MOST {
-                self.known.remove(0);
+                let once = self.known.iter().position(|known| known.made.is_none());
+                self.known.remove(once.unwrap_or(0));
             }
             self.known.push(Known { commands: commands.to_vec(), made: None });
             return Ok(None);
@@ -70,10 +72,12 @@ mod tests {
             repeats.of(&sequence(blocks), make).expect("made").copied()
         };
         assert_eq!([1, 1, 2, 1, 2, 2].map(&mut of), [None, Some(1), None, Some(1), Some(2), Some(2)]);
-        // Others push the first out.
-        (10..10 + MOST as u32).for_each(|blocks| assert_eq!(of(blocks), None));
+        // However many come once, what was made stays.
+        (10..10 + 2 * MOST as u32).for_each(|blocks| assert_eq!(of(blocks), None));
+        assert_eq!([1, 10].map(&mut of), [Some(1), None]);
+        // Others that come again push it out.
+        (100..100 + MOST as u32).for_each(|blocks| assert_eq!([blocks; 2].map(&mut of), [None, Some(blocks)]));
         assert_eq!(of(1), None);
-        assert_eq!(of(10 + MOST as u32 - 1), Some(10 + MOST as u32 - 1));
-        assert_eq!(made, 3);
+        assert_eq!(made, 2 + MOST as u32);
     }
 }

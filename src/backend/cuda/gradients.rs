@@ -1,20 +1,17 @@
 //! The gradients of a step: which lanes of which waves add to which parameters.
 
-use super::layout::LaneShape;
+use super::lane_program::LaneGradient;
 use super::update::Update;
-use crate::backend::LanePlan;
 use crate::device::Pointer;
 use crate::network::ParameterRef;
 use crate::ops::cuda::reduction::{Gradient, Term};
-use std::collections::BTreeMap;
 
 /// A copy of a parameter in a replica of the step.
 pub type Target = (usize, ParameterRef);
 
-/// What a step's gradients are the sums of, wave by wave.
-#[derive(Default)]
+/// What a step's gradients are the sums of, wave by wave: of each copy that a lane uses, ascending.
 pub struct Spread {
-    targets: BTreeMap<Target, Span>,
+    targets: Vec<(Target, Span)>,
 }
 
 /// First and last wave whose lanes use a copy, and the copy's length.
@@ -25,48 +22,72 @@ struct Span {
 }
 
 impl Spread {
-    /// Notes what a lane of a wave uses. Waves come in order.
-    pub fn add(&mut self, wave: usize, replica: usize, plan: &LanePlan) {
-        for parameter in &plan.parameters {
-            let new = || Span { first: wave, last: wave, len: plan.row_range(*parameter).len() };
-            self.targets.entry((replica, *parameter)).or_insert_with(new).last = wave;
-        }
+    /// Of lanes: wave, replica, and gradients. Waves come in order.
+    pub fn new<'a>(lanes: impl Iterator<Item = (usize, usize, &'a [LaneGradient])>) -> Self {
+        let mut uses: Vec<(Target, Span)> = lanes
+            .flat_map(|(wave, replica, gradients)| {
+                let span = move |len| Span { first: wave, last: wave, len };
+                gradients.iter().map(move |gradient| ((replica, gradient.parameter), span(gradient.len)))
+            })
+            .collect();
+        // Lanes are sorted already.
+        uses.sort_by_key(|(target, _)| *target);
+        uses.dedup_by(|(target, next), (known, span)| {
+            let same = target == known;
+            if same {
+                span.last = next.last;
+            }
+            same
+        });
+        Self { targets: uses }
     }
 
-    /// Elements of a copy that a replica's lanes use.
-    pub fn len(&self, replica: usize, parameter: ParameterRef) -> usize {
-        self.targets[&(replica, parameter)].len
+    fn span(&self, target: &Target) -> &Span {
+        let found = self.targets.binary_search_by_key(target, |(target, _)| *target);
+        &self.targets[found.expect("a lane uses it")].1
+    }
+
+    fn of_replica(&self, replica: usize) -> &[(Target, Span)] {
+        let first = |replica: usize| self.targets.partition_point(|((of, _), _)| *of < replica);
+        &self.targets[first(replica)..first(replica + 1)]
+    }
+
+    /// Elements of all copies that a replica's lanes use.
+    pub fn lens(&self, replica: usize) -> impl Iterator<Item = usize> {
+        self.of_replica(replica).iter().map(|(_, span)| span.len)
     }
 
     /// Copies that a replica's lanes use, ascending.
     pub fn used(&self, replica: usize) -> Vec<ParameterRef> {
-        let nowhere = ParameterRef { parameter: 0, copy: 0 };
-        self.targets.range((replica, nowhere)..(replica + 1, nowhere)).map(|((_, parameter), _)| *parameter).collect()
-    }
-
-    fn is_first(&self, wave: usize, target: &Target) -> bool {
-        self.targets[target].first == wave
-    }
-
-    fn is_last(&self, wave: usize, target: &Target) -> bool {
-        self.targets[target].last == wave
+        self.of_replica(replica).iter().map(|((_, parameter), _)| *parameter).collect()
     }
 }
 
-/// The terms of each gradient that the lanes of a wave add to, in the order of the lanes.
-#[derive(Default)]
+/// The terms of each gradient that the lanes of a wave add to.
 pub struct WaveGradients<T> {
-    pub terms: BTreeMap<Target, (usize, Vec<T>)>,
+    /// By lane.
+    terms: Vec<(Target, usize, Option<T>)>,
 }
 
-impl<T> WaveGradients<T> {
-    /// Adds a lane; `term`: of a parameter, none where its gradient is zero.
-    pub fn add(&mut self, replica: usize, lane: &LaneShape<'_>, term: impl Fn(ParameterRef) -> Option<T>) {
-        for &parameter in &lane.plan.parameters {
-            let len = lane.plan.row_range(parameter).len();
-            let (_, terms) = self.terms.entry((replica, parameter)).or_insert_with(|| (len, Vec::new()));
-            terms.extend(term(parameter));
-        }
+impl<T> Default for WaveGradients<T> {
+    fn default() -> Self {
+        Self { terms: Vec::new() }
+    }
+}
+
+impl<T: Copy> WaveGradients<T> {
+    /// Adds a lane; `term`: of a gradient, none where it is zero.
+    pub fn add(&mut self, replica: usize, gradients: &[LaneGradient], term: impl Fn(&LaneGradient) -> Option<T>) {
+        let of = |gradient: &LaneGradient| ((replica, gradient.parameter), gradient.len, term(gradient));
+        self.terms.extend(gradients.iter().map(of));
+    }
+
+    /// Of each target, ascending, its length and its terms in the order of the lanes.
+    pub fn by_target(mut self) -> Vec<(Target, usize, Vec<T>)> {
+        // Lanes are sorted already.
+        self.terms.sort_by_key(|(target, ..)| *target);
+        let targets = self.terms.chunk_by(|a, b| a.0 == b.0);
+        targets.map(|terms| (terms[0].0, terms[0].1, terms.iter().filter_map(|(.., term)| *term).collect())).collect()
     }
 }
 
@@ -79,15 +100,16 @@ pub fn gradients(
     place: impl Fn(&Target) -> Pointer,
 ) -> (Vec<Gradient>, Vec<Term>) {
     let mut all_terms = Vec::new();
-    let entries = (gradients.terms.into_iter())
-        .map(|(target, (len, terms))| {
+    let entries = (gradients.by_target().into_iter())
+        .map(|(target, len, terms)| {
+            let span = spread.span(&target);
             let entry = Gradient {
                 to: place(&target),
                 first: all_terms.len() as u32,
                 terms: terms.len() as u32,
                 len: len as u32,
-                accumulate: (!spread.is_first(wave, &target)).into(),
-                scale: if spread.is_last(wave, &target) { updates[target.0].share as f32 } else { 1.0 },
+                accumulate: (span.first != wave).into(),
+                scale: if span.last == wave { updates[target.0].share as f32 } else { 1.0 },
                 unused: 0,
             };
             all_terms.extend(terms);

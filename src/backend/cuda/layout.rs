@@ -1,4 +1,4 @@
-//! Where everything of one lane lies in device memory.
+//! Where everything of one lane lies in device memory, from the lane's first place in every buffer on.
 
 use super::kernels::{stage_kernels, stored_channels};
 use super::places::Places;
@@ -7,6 +7,7 @@ use crate::network::ParameterRef;
 use crate::ops::cuda::{Source, Stage as DeviceStage, StageKernels, Storage};
 use crate::plan::{GateRef, Graph, Stage, StageKind, ValueId};
 use crate::tensor::padded_channels;
+use std::ops::AddAssign;
 
 /// What a lane asks for.
 pub struct LaneShape<'a> {
@@ -36,8 +37,8 @@ impl LaneShape<'_> {
         }
     }
 
-    /// Where a gradient lies in the row; none if it has no place there.
-    fn row_place(&self, reference: ParameterRef) -> Option<usize> {
+    /// Its element in the row where a gradient begins; none if it has no place there.
+    pub fn row_place(&self, reference: ParameterRef) -> Option<usize> {
         let range = match (self.weight_gradients, self.keeps_row) {
             (true, true) => Some(self.plan.row_range(reference)),
             (true, false) => self.plan.levels().whole_gradients.get(&reference).cloned(),
@@ -103,27 +104,23 @@ pub struct Sizes {
 }
 
 pub struct LaneLayout {
-    /// `arena`
-    pub arena: usize,
     pub norms: Vec<Option<NormPlaces>>,
     pub stages: Vec<StagePlaces>,
     pub kernels: Vec<StageKernels>,
     pub heads: Vec<HeadPlaces>,
-    /// `rows`
-    pub row: usize,
-    /// The lane's first in `gates`.
-    pub first_gate: usize,
     /// `results`: gradients of all gates, one f64 each, in the order of `StagePlaces::gates`.
     pub gate_results: usize,
 }
 
 impl LaneLayout {
-    pub fn new(lane: &LaneShape<'_>, storage: Storage, sizes: &mut Sizes) -> Self {
+    /// With what the lane takes.
+    pub fn new(lane: &LaneShape<'_>, storage: Storage) -> (Self, Sizes) {
+        let mut sizes = Sizes::default();
         let (plan, images) = (lane.plan, lane.images);
         let graph = &plan.graph;
         let schedule = &plan.levels().schedule;
         let elements = schedule.elements_per_image * images;
-        let arena = sizes.arena.take::<u8>(elements * storage.bytes() as usize);
+        sizes.arena.take::<u8>(elements * storage.bytes() as usize);
         let kernels: Vec<StageKernels> =
             graph.stages.iter().map(|stage| stage_kernels(plan, stage, images, storage)).collect();
 
@@ -148,8 +145,6 @@ impl LaneLayout {
             })
             .collect();
 
-        let first_gate = sizes.gates;
-        let mut gate_count = 0;
         let stages = (graph.stages.iter().zip(&kernels))
             .map(|(stage, kernels)| {
                 let weights = stage.weights();
@@ -162,7 +157,6 @@ impl LaneLayout {
                 };
                 let gradient = kernels.backward[0].launch;
                 let gate_parts = gradient.parts * gradient.columns;
-                gate_count += gates;
                 let gates = (0..gates)
                     .map(|_| {
                         sizes.gates += 1;
@@ -191,9 +185,23 @@ impl LaneLayout {
                 }
             })
             .collect();
-        let row = sizes.rows.take::<f32>(lane.row_len());
-        let gate_results = sizes.results.take::<f64>(gate_count);
-        Self { arena, norms, stages, kernels, heads, row, first_gate, gate_results }
+        sizes.rows.take::<f32>(lane.row_len());
+        let gate_results = sizes.results.take::<f64>(sizes.gates);
+        (Self { norms, stages, kernels, heads, gate_results }, sizes)
+    }
+}
+
+impl AddAssign for Sizes {
+    /// Others behind these.
+    fn add_assign(&mut self, others: Self) {
+        self.arena += others.arena;
+        self.work += others.work;
+        self.rows += others.rows;
+        self.results += others.results;
+        self.constants += others.constants;
+        self.counters += others.counters;
+        self.sources += others.sources;
+        self.gates += others.gates;
     }
 }
 
@@ -231,11 +239,6 @@ impl Sizes {
 }
 
 impl LaneLayout {
-    /// `rows`: where a gradient lies that has a place in the lane's row.
-    pub fn row_place(&self, lane: &LaneShape<'_>, reference: ParameterRef) -> Option<usize> {
-        lane.row_place(reference).map(|element| self.row + element * size_of::<f32>())
-    }
-
     /// The gates of a mixture with their places.
     pub fn gates(&self, graph: &Graph) -> impl Iterator<Item = (GateRef, (usize, usize))> {
         let of_stage = |(stage, places): (&Stage, &StagePlaces)| {

@@ -2,7 +2,7 @@
 
 use super::layout::Sizes;
 use super::places::Growing;
-use crate::device::{Command, Device, DeviceError, Pointer};
+use crate::device::{Command, Device, DeviceError};
 
 pub struct Memory {
     pub device: Device,
@@ -42,9 +42,4 @@ impl Memory {
 /// Sets the first bytes of a buffer to zero.
 pub fn zeros(buffer: &Growing<u8>, bytes: usize) -> Command {
     Command::Fill { to: buffer.pointer(0), byte: 0, bytes }
-}
-
-/// A pointer or null.
-pub fn pointer_to(buffer: &Growing<u8>, place: Option<usize>) -> Pointer {
-    place.map_or(Pointer::NULL, |place| buffer.pointer(place))
 }

@@ -7,6 +7,7 @@ mod batches;
 mod gradients;
 mod kernel_cost;
 mod kernels;
+mod lane_program;
 mod launches;
 mod layout;
 mod memory;
@@ -42,6 +43,7 @@ use crate::device::{Device, DeviceError};
 use crate::network::{Model, State};
 use crate::ops::cuda::Storage;
 use crate::plan::Choice;
+use lane_program::LanePrograms;
 use memory::Memory;
 use pixels::PixelLoader;
 use places::Growing;
@@ -68,6 +70,7 @@ struct DeviceState {
     memory: Memory,
     tables: Growing<u8>,
     loader: PixelLoader,
+    programs: LanePrograms,
     /// Of steps, and of steps of gates.
     steps: Capacities,
     gate_steps: Capacities,
@@ -84,6 +87,7 @@ impl Cuda {
             memory: Memory::new(device.clone()),
             tables: Growing::new("tables"),
             loader: PixelLoader::new(device.clone()),
+            programs: LanePrograms::new(storage),
             steps: Capacities::default(),
             gate_steps: Capacities::default(),
         };
@@ -145,7 +149,7 @@ impl Backend for Cuda {
 
     fn working_memory(&self, demand: &Demand<'_>) -> WorkingMemory {
         let training = reserve::training(demand, &self.planner, self.storage);
-        let both = training.or(&reserve::evaluation(demand, &self.planner, self.storage));
+        let both = training.or(&reserve::evaluation(demand, self.storage));
         // An evaluation uses what training has.
         WorkingMemory { training: training.bytes(), evaluation: both.bytes() - training.bytes(), scratch: 0 }
     }
@@ -154,7 +158,7 @@ impl Backend for Cuda {
         let shared_bytes = self.device.properties().shared_bytes_per_block;
         reserve::check(demand, self.storage, shared_bytes)?;
         let training = reserve::training(demand, &self.planner, self.storage);
-        let sizes = training.or(&reserve::evaluation(demand, &self.planner, self.storage));
+        let sizes = training.or(&reserve::evaluation(demand, self.storage));
         self.lock().memory.reserve(&sizes)
     }
 
@@ -199,9 +203,9 @@ impl Backend for Cuda {
                     ..training_lane(number, bank, plan, batch)
                 })
             });
-            let waves = Waves::new(replicas.len(), lanes, &self.planner, self.storage);
             let updates: Vec<Update> = replicas.iter().map(Update::of).collect();
-            let DeviceState { memory, tables, steps, .. } = &mut *self.lock();
+            let DeviceState { memory, tables, programs, steps, .. } = &mut *self.lock();
+            let waves = Waves::new(replicas.len(), lanes, &self.planner, programs);
             run(memory, tables, self.storage, &waves, &Ending::Update(&updates), steps)?;
             PendingLosses::new(memory, &waves)?
         };
@@ -227,8 +231,8 @@ impl Backend for Cuda {
                 weight_gradients: false,
                 ..training_lane(number, (step.model, &*step.replica), plan, step.batch)
             });
-            let waves = Waves::new(replicas.len(), lanes, &self.planner, self.storage);
-            let DeviceState { memory, tables, gate_steps, .. } = &mut *self.lock();
+            let DeviceState { memory, tables, programs, gate_steps, .. } = &mut *self.lock();
+            let waves = Waves::new(replicas.len(), lanes, &self.planner, programs);
             run(memory, tables, self.storage, &waves, &Ending::Running, gate_steps)?;
             let results = Results::download(memory, &waves)?;
             results.losses().zip(results.gates()).map(|(loss, gradients)| GateGradients { loss, gradients }).collect()
@@ -249,8 +253,8 @@ impl Backend for Cuda {
                 keeps_row: true,
                 ..training_lane(0, (lane.model, lane.replica), lane.plan, lane.batch)
             };
-            let waves = Waves::new(1, [only], &self.planner, self.storage);
-            let DeviceState { memory, tables, .. } = &mut *self.lock();
+            let DeviceState { memory, tables, programs, .. } = &mut *self.lock();
+            let waves = Waves::new(1, [only], &self.planner, programs);
             run(memory, tables, self.storage, &waves, &Ending::Nothing, &mut Capacities::default())?;
             Results::download(memory, &waves)?.training(memory)
         };
@@ -280,8 +284,8 @@ impl Backend for Cuda {
             given,
             ..training_lane(0, (model, replica), plan, batch)
         };
-        let waves = Waves::new(1, [lane], &self.planner, self.storage);
-        let DeviceState { memory, tables, .. } = &mut *self.lock();
+        let DeviceState { memory, tables, programs, .. } = &mut *self.lock();
+        let waves = Waves::new(1, [lane], &self.planner, programs);
         run(memory, tables, self.storage, &waves, &Ending::Nothing, &mut Capacities::default())?;
         Ok(Results::download(memory, &waves)?.evaluation())
     }

@@ -2,6 +2,7 @@
 
 use crate::device::{Buffer, Device, DeviceError, Pointer};
 use bytemuck::Pod;
+use std::ops::AddAssign;
 
 /// A vector load's worth, so that nothing shares one with its neighbour.
 const ALIGNMENT: usize = 64;
@@ -10,6 +11,12 @@ const ALIGNMENT: usize = 64;
 #[derive(Clone, Copy, Default)]
 pub struct Places {
     bytes: usize,
+}
+
+impl AddAssign for Places {
+    fn add_assign(&mut self, others: Self) {
+        self.bytes += others.bytes;
+    }
 }
 
 impl Places {

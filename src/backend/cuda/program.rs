@@ -8,7 +8,7 @@ use super::step_end::End;
 use super::table_builder::Builder;
 use super::tables::{Capacities, Sections, TableName, Tables};
 use super::update::Ending;
-use super::wave::Waves;
+use super::wave::{Wave, Waves};
 use super::wave_program::WaveProgram;
 use crate::device::DeviceError;
 use crate::ops::cuda::Storage;
@@ -59,12 +59,10 @@ pub fn run(
 }
 
 /// Which waves add to which gradients.
-fn spread(waves: &Waves<'_>) -> Spread {
-    let mut spread = Spread::default();
-    for (number, wave) in waves.waves.iter().enumerate() {
-        for lane in wave.lanes.iter().filter(|lane| lane.weight_gradients) {
-            spread.add(number, lane.number, lane.plan);
-        }
-    }
-    spread
+fn spread<'a>(waves: &'a Waves<'a>) -> Spread {
+    let of_wave = |(number, wave): (usize, &'a Wave<'a>)| {
+        let lanes = wave.lanes.iter().zip(&wave.placed);
+        lanes.map(move |(lane, placed)| (number, lane.number, placed.program.gradients.as_slice()))
+    };
+    Spread::new(waves.waves.iter().enumerate().flat_map(of_wave))
 }

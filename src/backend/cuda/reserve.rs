@@ -1,8 +1,9 @@
 //! Before a run: whether the device can run every stage, and the memory that its lanes will take.
 
-use super::layout::{LaneLayout, LaneShape, Sizes};
+use super::lane_program::LanePrograms;
+use super::layout::{LaneShape, Sizes};
 use super::wave::WaveFiller;
-use super::wave_planner::{Load, WavePlanner};
+use super::wave_planner::WavePlanner;
 use crate::backend::{Demand, LanePlan};
 use crate::device::DeviceError;
 use crate::ops::cuda::Storage;
@@ -11,11 +12,10 @@ use crate::plan::{Graph, Stage, StageKind};
 /// What the waves of a step need of every buffer, if all its lanes were of the plan that needs most of it.
 pub fn training(demand: &Demand<'_>, planner: &WavePlanner, storage: Storage) -> Sizes {
     let steps = demand.training.iter().map(|plan| {
-        let mut filler = WaveFiller::new(planner, storage, Sizes::default());
-        let lane = lane_shape(plan, demand.training_images, true);
-        let load = load(&lane, storage).0;
-        let together = planner.together(load, demand.lanes);
-        (0..together).for_each(|_| drop(filler.place(&lane)));
+        let mut filler = WaveFiller::new(planner, Sizes::default());
+        let program = LanePrograms::new(storage).of(&lane_shape(plan, demand.training_images, true));
+        let together = planner.together(program.load, demand.lanes);
+        (0..together).for_each(|_| drop(filler.place(program.clone())));
         // Waves use the same memory, but for their results.
         filler.all.with_results_of(demand.lanes.div_ceil(together.max(1)))
     });
@@ -23,25 +23,17 @@ pub fn training(demand: &Demand<'_>, planner: &WavePlanner, storage: Storage) ->
 }
 
 /// The same of an evaluation.
-pub fn evaluation(demand: &Demand<'_>, planner: &WavePlanner, storage: Storage) -> Sizes {
-    let graphs = demand.evaluation.iter().map(|plan| {
-        let mut filler = WaveFiller::new(planner, storage, Sizes::default());
-        filler.place(&lane_shape(plan, demand.evaluation_images, false));
-        filler.all
-    });
+pub fn evaluation(demand: &Demand<'_>, storage: Storage) -> Sizes {
+    let graphs = demand
+        .evaluation
+        .iter()
+        .map(|plan| LanePrograms::new(storage).of(&lane_shape(plan, demand.evaluation_images, false)).sizes);
     graphs.fold(Sizes::default(), |all, graph| all.or(&graph))
 }
 
 /// A lane that needs as much as any of its plan.
 fn lane_shape(plan: &LanePlan, images: usize, training: bool) -> LaneShape<'_> {
     LaneShape { plan, images, training, weight_gradients: training, keeps_row: false, gated: training, given: &[] }
-}
-
-/// What a lane puts on a device, and its places.
-fn load(lane: &LaneShape<'_>, storage: Storage) -> (Load, LaneLayout) {
-    let mut sizes = Sizes::default();
-    let layout = LaneLayout::new(lane, storage, &mut sizes);
-    (Load::of_lane(lane, &layout.kernels, storage, sizes.bytes()), layout)
 }
 
 /// Whether every stage can run with so many bytes of shared memory.
@@ -55,8 +47,8 @@ pub fn check(demand: &Demand<'_>, storage: Storage, shared_bytes: u32) -> Result
 }
 
 fn check_lane(lane: &LaneShape<'_>, storage: Storage, shared_bytes: u32) -> Result<(), DeviceError> {
-    let (_, layout) = load(lane, storage);
-    lane.plan.graph.stages.iter().zip(&layout.kernels).try_for_each(|(stage, kernels)| {
+    let program = LanePrograms::new(storage).of(lane);
+    lane.plan.graph.stages.iter().zip(&program.layout.kernels).try_for_each(|(stage, kernels)| {
         if !reads_what_it_may(stage) {
             let stage = stage.name.clone();
             return Err(DeviceError::ReadsImage { stage });
@@ -99,7 +91,7 @@ mod tests {
         let graph = Graph::of_children(&model, &[Child(vec![1, 2, 3])]);
         let plans = [Arc::new(LanePlan::training(&model.network, graph))];
         let demand = Demand { training: &plans, lanes: 3, training_images: 4, evaluation: &[], evaluation_images: 0 };
-        let (lane, _) = load(&lane_shape(&plans[0], 4, true), Storage::F32);
+        let lane = LanePrograms::new(Storage::F32).of(&lane_shape(&plans[0], 4, true)).load;
         let [one, two] = [1, 2].map(|lanes| training(&demand, &WavePlanner::fixed(lanes), Storage::F32));
         assert_eq!([one, two].map(|sizes| sizes.arena.bytes() as u64), [lane.map_bytes, 2 * lane.map_bytes]);
         // Of three lanes, in three waves and in two.

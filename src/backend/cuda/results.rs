@@ -1,8 +1,8 @@
 //! From bytes that waves leave to results.
 
-use super::layout::{HeadPlaces, LaneLayout};
+use super::layout::HeadPlaces;
 use super::memory::Memory;
-use super::wave::{WaveLane, Waves};
+use super::wave::{PlacedProgram, WaveLane, Waves};
 use crate::backend::{BatchStatistics, Evaluation, HeadResult, LaneLoss, TrainResult};
 use crate::device::{DeviceError, Fetch};
 use crate::tensor::padded_channels;
@@ -16,6 +16,8 @@ pub struct PendingLosses {
 }
 
 struct LossPlaces {
+    /// Bytes of the results of the lanes before.
+    before: usize,
     head: HeadPlaces,
     labels: Vec<u8>,
 }
@@ -24,8 +26,9 @@ impl PendingLosses {
     /// # Errors
     /// An error of the driver.
     pub fn new(memory: &Memory, waves: &Waves<'_>) -> Result<Self, DeviceError> {
-        let lane = |(lane, layout): (&WaveLane<'_>, &LaneLayout)| {
-            (lane.number, LossPlaces { head: layout.heads[0], labels: lane.batch.labels.clone() })
+        let lane = |(lane, placed): (&WaveLane<'_>, &PlacedProgram)| {
+            let (before, head) = (placed.before.results.bytes(), placed.program.layout.heads[0]);
+            (lane.number, LossPlaces { before, head, labels: lane.batch.labels.clone() })
         };
         let bytes = memory.results.buffer().fetch(0, waves.sizes.results.bytes())?;
         Ok(Self { bytes, lanes: waves.lanes().map(lane).collect() })
@@ -38,13 +41,15 @@ impl PendingLosses {
     pub fn wait(self) -> Result<Vec<Vec<LaneLoss>>, DeviceError> {
         let bytes = self.bytes.wait()?;
         let replicas = self.lanes.chunk_by(|a, b| a.0 == b.0);
-        let loss = |(_, LossPlaces { head, labels }): &(usize, LossPlaces)| head.result(&bytes, labels).lane_loss();
+        let loss = |(_, LossPlaces { before, head, labels }): &(usize, LossPlaces)| {
+            head.result(&bytes[*before..], labels).lane_loss()
+        };
         Ok(replicas.map(|lanes| lanes.iter().map(loss).collect()).collect())
     }
 }
 
 impl HeadPlaces {
-    /// What the head left in `results`.
+    /// What the head left in `results`, which begin with those of its lane.
     fn result(&self, results: &[u8], labels: &[u8]) -> HeadResult {
         let losses: Vec<f32> = read(results, self.losses, labels.len());
         let predictions: Vec<u32> = read(results, self.predictions, labels.len());
@@ -78,12 +83,12 @@ impl<'a> Results<'a> {
 
     /// Of every training lane, in order.
     pub fn losses(&self) -> impl Iterator<Item = LaneLoss> {
-        self.waves.lanes().map(|(lane, layout)| layout.heads[0].result(&self.bytes, &lane.batch.labels).lane_loss())
+        self.waves.lanes().map(|(lane, placed)| self.loss(lane, placed))
     }
 
     /// Of every lane that trains a mixture, in order: gradients of its gates.
     pub fn gates(&self) -> impl Iterator<Item = Vec<Vec<f64>>> {
-        self.waves.lanes().map(|(lane, layout)| self.gates_of(lane, layout))
+        self.waves.lanes().map(|(lane, placed)| self.gates_of(lane, placed))
     }
 
     /// Of the only lane, which trains, with its row.
@@ -92,20 +97,21 @@ impl<'a> Results<'a> {
     /// An error of the driver.
     pub fn training(&self, memory: &Memory) -> Result<TrainResult<f32>, DeviceError> {
         let wave = &self.waves.waves[0];
-        let (lane, layout) = (&wave.lanes[0], &wave.layouts[0]);
-        let LaneLoss { loss, correct } = layout.heads[0].result(&self.bytes, &lane.batch.labels).lane_loss();
+        let (lane, placed) = (&wave.lanes[0], &wave.placed[0]);
+        let LaneLoss { loss, correct } = self.loss(lane, placed);
         let mut row = vec![0.0_f32; if lane.weight_gradients { lane.plan.row_len } else { 0 }];
-        memory.rows.buffer().read(layout.row, bytemuck::cast_slice_mut(&mut row))?;
-        let (statistics, gates) = (self.statistics(lane, layout), self.gates_of(lane, layout));
+        memory.rows.buffer().read(placed.before.rows.bytes(), bytemuck::cast_slice_mut(&mut row))?;
+        let (statistics, gates) = (self.statistics(lane, placed), self.gates_of(lane, placed));
         Ok(TrainResult { loss, correct, row, statistics, gates })
     }
 
     /// Of the only lane.
     pub fn evaluation(&self) -> Evaluation {
         let wave = &self.waves.waves[0];
-        let (lane, layout) = (&wave.lanes[0], &wave.layouts[0]);
-        let heads = layout.heads.iter().map(|places| places.result(&self.bytes, &lane.batch.labels)).collect();
-        let measured = self.statistics(lane, layout);
+        let (lane, placed) = (&wave.lanes[0], &wave.placed[0]);
+        let heads = placed.program.layout.heads.iter();
+        let heads = heads.map(|places| places.result(self.of_lane(placed), &lane.batch.labels)).collect();
+        let measured = self.statistics(lane, placed);
         let statistics = match lane.given.is_empty() {
             true => measured,
             false => {
@@ -115,23 +121,33 @@ impl<'a> Results<'a> {
         Evaluation { heads, statistics }
     }
 
-    fn gates_of(&self, lane: &WaveLane<'_>, layout: &LaneLayout) -> Vec<Vec<f64>> {
+    /// From those of a lane on.
+    fn of_lane(&self, placed: &PlacedProgram) -> &[u8] {
+        &self.bytes[placed.before.results.bytes()..]
+    }
+
+    fn loss(&self, lane: &WaveLane<'_>, placed: &PlacedProgram) -> LaneLoss {
+        placed.program.layout.heads[0].result(self.of_lane(placed), &lane.batch.labels).lane_loss()
+    }
+
+    fn gates_of(&self, lane: &WaveLane<'_>, placed: &PlacedProgram) -> Vec<Vec<f64>> {
+        let layout = &placed.program.layout;
         let Some(gates) = lane.gates else { return Vec::new() };
         let mut gradients: Vec<Vec<f64>> = gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect();
         for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
-            let place = layout.gate_results + (index - layout.first_gate) * size_of::<f64>();
-            gradients[gate.slot][gate.candidate] += read::<f64>(&self.bytes, place, 1)[0];
+            let place = layout.gate_results + index * size_of::<f64>();
+            gradients[gate.slot][gate.candidate] += read::<f64>(self.of_lane(placed), place, 1)[0];
         }
         gradients
     }
 
     /// Statistics of every value that the batch normalized, over its logical channels.
-    fn statistics(&self, lane: &WaveLane<'_>, layout: &LaneLayout) -> Vec<Option<BatchStatistics>> {
-        (lane.plan.graph.values.iter().zip(&layout.norms))
+    fn statistics(&self, lane: &WaveLane<'_>, placed: &PlacedProgram) -> Vec<Option<BatchStatistics>> {
+        (lane.plan.graph.values.iter().zip(&placed.program.layout.norms))
             .map(|(value, places)| {
                 let channels = value.shape.channels;
                 let stored = padded_channels(channels);
-                let both: Vec<f64> = read(&self.bytes, places.as_ref()?.statistics, 2 * stored);
+                let both: Vec<f64> = read(self.of_lane(placed), places.as_ref()?.statistics, 2 * stored);
                 Some(BatchStatistics {
                     count: (lane.images() * value.shape.pixels()) as f64,
                     mean: both[..channels].to_vec(),

@@ -2,9 +2,10 @@
 
 use super::gradients::{Spread, WaveGradients};
 use super::kernel_cost::KernelCost;
+use super::lane_program::LanePrograms;
 use super::launches::{LaunchKey, launch_tasks, with_backward};
-use super::layout::{LaneLayout, LaneShape, Sizes};
-use super::wave::WaveFiller;
+use super::layout::{LaneShape, Sizes};
+use super::wave::{PlacedProgram, WaveFiller};
 use super::wave_planner::WavePlanner;
 use crate::backend::LanePlan;
 use crate::data::cuda::{PixelTask, gather_pixels};
@@ -87,7 +88,7 @@ impl StepMemory {
 struct PlacedLane<'a> {
     lane: &'a PlannedLane<'a>,
     shape: LaneShape<'a>,
-    layout: LaneLayout,
+    placed: PlacedProgram,
 }
 
 /// A launch and its work.
@@ -145,8 +146,8 @@ impl StepPlan {
     ) {
         let mut step = Self::default();
         step.add_mini_batches(lanes);
-        let mut spread = Spread::default();
-        let mut filler = WaveFiller::new(planner, storage, Sizes::default());
+        let mut programs = LanePrograms::new(storage);
+        let mut filler = WaveFiller::new(planner, Sizes::default());
         let mut waves: Vec<(Vec<PlacedLane<'_>>, Sizes)> = Vec::new();
         for lane in lanes {
             let shape = LaneShape {
@@ -158,18 +159,20 @@ impl StepPlan {
                 gated: lane.gated,
                 given: &[],
             };
-            let (layout, is_new) = filler.place(&shape);
+            let (placed, is_new) = filler.place(programs.of(&shape));
             if is_new {
                 waves.push((Vec::new(), Sizes::default()));
             }
-            if lane.weight_gradients {
-                spread.add(waves.len() - 1, lane.replica, lane.plan);
-            }
             if let Some((lanes, sizes)) = waves.last_mut() {
-                lanes.push(PlacedLane { lane, shape, layout });
+                lanes.push(PlacedLane { lane, shape, placed });
                 *sizes = filler.sizes;
             }
         }
+        let spread = Spread::new(waves.iter().enumerate().flat_map(|(wave, (lanes, _))| {
+            lanes
+                .iter()
+                .map(move |PlacedLane { lane, placed, .. }| (wave, lane.replica, placed.program.gradients.as_slice()))
+        }));
         for (lanes, sizes) in &waves {
             step.add_wave(lanes, sizes, storage);
         }
@@ -203,8 +206,8 @@ impl StepPlan {
         let (mut gradients, mut gate_sums) = (WaveGradients::default(), Vec::new());
         let (mut stage_tasks, mut head_tasks) = (0, 0);
         for lane in lanes {
-            let PlacedLane { lane, shape, layout } = lane;
-            let PlannedLane { plan, weight_gradients, .. } = **lane;
+            let PlacedLane { lane, shape, placed } = lane;
+            let (plan, layout) = (lane.plan, &placed.program.layout);
             for task in launch_tasks(shape, &layout.kernels) {
                 let (tasks, cost) = launches.entry(task.key).or_default();
                 *tasks += 1;
@@ -212,25 +215,20 @@ impl StepPlan {
                 let is_head = plan.graph.heads.contains(&task.stage);
                 *(if is_head { &mut head_tasks } else { &mut stage_tasks }) += 1;
             }
-            let mut parts: BTreeMap<ParameterRef, u32> =
-                plan.levels().whole_gradients.keys().map(|parameter| (*parameter, 1)).collect();
             for (id, _) in with_backward(shape) {
-                let kernels = &layout.kernels[id];
-                parts.extend(plan.graph.stages[id].weights().into_iter().zip(kernels.weight_parts));
-                let gradient = kernels.backward[0].launch;
+                let gradient = layout.kernels[id].backward[0].launch;
                 gate_sums.extend(layout.stages[id].gates.iter().map(|_| gradient.parts * gradient.columns));
             }
-            if weight_gradients {
-                gradients.add(lane.replica, shape, |parameter| parts.get(&parameter).copied());
-            }
+            gradients.add(lane.replica, &placed.program.gradients, |gradient| gradient.place.parts());
         }
         let phases: BTreeSet<_> = launches.keys().map(|key| (key.level, key.phase)).collect();
-        let terms: usize = gradients.terms.values().map(|(_, terms)| terms.len()).sum();
+        let gradients = gradients.by_target();
+        let terms: usize = gradients.iter().map(|(.., terms)| terms.len()).sum();
         let tables = [
             sizes.sources * size_of::<Source>(),
             stage_tasks * size_of::<Stage>(),
             head_tasks * size_of::<Head>(),
-            gradients.terms.len() * size_of::<Gradient>(),
+            gradients.len() * size_of::<Gradient>(),
             terms * size_of::<Term>(),
             gate_sums.len() * size_of::<GateParts>(),
             (launches.len() + 2 + sizes.counters + sizes.gates) * size_of::<u32>(),
@@ -238,9 +236,9 @@ impl StepPlan {
         self.launches
             .extend(launches.into_iter().map(|(key, (tasks, cost))| PlannedLaunch { launch: key.launch(tasks), cost }));
         self.phases += phases.len();
-        if let Some(longest) = gradients.terms.values().map(|(len, _)| *len).max() {
-            let launch = add_gradients(gradients.terms.len() as u32, longest as u32);
-            let sums = gradients.terms.values().map(|(len, terms)| (terms.iter().sum(), *len));
+        if let Some(longest) = gradients.iter().map(|(_, len, _)| *len).max() {
+            let launch = add_gradients(gradients.len() as u32, longest as u32);
+            let sums = gradients.iter().map(|(_, len, terms)| (terms.iter().sum(), *len));
             self.add(launch, KernelCost::of_sums(sums));
         }
         if !gate_sums.is_empty() {
@@ -284,8 +282,7 @@ impl StepPlan {
             return;
         }
         for lane in &replicas {
-            for parameter in spread.used(lane.replica) {
-                let len = spread.len(lane.replica, parameter);
+            for len in spread.lens(lane.replica) {
                 chunks += SgdChunk::of_parameter(0..len, 0, true, true).count();
                 elements += len;
             }

@@ -67,6 +67,14 @@ impl<'a> Tables<'a> {
 
     /// # Panics
     /// If the section is shorter.
+    pub fn write_each<'e, T: Pod>(&mut self, section: &Section<T>, entries: impl ExactSizeIterator<Item = &'e T>) {
+        assert!(entries.len() <= section.capacity, "entries of the section");
+        let places = self.bytes[section.start..].chunks_exact_mut(size_of::<T>());
+        entries.zip(places).for_each(|(entry, place)| place.copy_from_slice(bytemuck::bytes_of(entry)));
+    }
+
+    /// # Panics
+    /// If the section is shorter.
     pub fn write<T: Pod>(&mut self, section: &Section<T>, entries: &[T]) {
         assert!(entries.len() <= section.capacity, "entries of the section");
         let bytes: &[u8] = bytemuck::cast_slice(entries);

@@ -1,7 +1,8 @@
 //! The tasks of one lane: what each of its kernels reads.
 
-use super::layout::{LaneLayout, LaneShape, classes};
-use super::memory::{Memory, pointer_to};
+use super::lane_program::{GradientPlace, LaneGradient};
+use super::layout::{LaneLayout, LaneShape, Sizes, classes};
+use super::memory::Memory;
 use super::pixels::DevicePixels;
 use super::replica::DeviceReplica;
 use super::tables::{Section, Tables};
@@ -19,6 +20,8 @@ use bytemuck::Zeroable;
 pub struct Tasks<'a> {
     pub lane: LaneShape<'a>,
     pub layout: &'a LaneLayout,
+    /// Of every buffer, what lies before the lane.
+    pub before: Sizes,
     pub network: &'a Network,
     pub bank_layout: &'a BankLayout,
     pub memory: &'a Memory,
@@ -46,18 +49,17 @@ impl Tasks<'_> {
     }
 
     fn work(&self, place: usize) -> Pointer {
-        self.memory.work.pointer(place)
+        self.memory.work.pointer(self.before.work.bytes() + place)
     }
 
     fn result(&self, place: usize) -> Pointer {
-        self.memory.results.pointer(place)
+        self.memory.results.pointer(self.before.results.bytes() + place)
     }
 
     fn slot(&self, slot: Option<Slot>) -> Pointer {
         slot.map_or(Pointer::NULL, |slot| {
-            self.memory
-                .arena
-                .pointer(self.layout.arena + slot.offset * self.lane.images * self.storage.bytes() as usize)
+            let place = slot.offset * self.lane.images * self.storage.bytes() as usize;
+            self.memory.arena.pointer(self.before.arena.bytes() + place)
         })
     }
 
@@ -67,13 +69,15 @@ impl Tasks<'_> {
 
     /// Where a kernel, or the sum of its parts, leaves a parameter's gradient; null if it has no place in the row.
     pub fn row(&self, reference: ParameterRef) -> Pointer {
-        pointer_to(&self.memory.rows, self.layout.row_place(&self.lane, reference))
+        self.lane.row_place(reference).map_or(Pointer::NULL, |element| {
+            self.memory.rows.pointer(self.before.rows.bytes() + element * size_of::<f32>())
+        })
     }
 
     fn rows(&self, tables: &Tables<'_>, value: ValueId) -> Pointer {
         self.layout.norms[value].as_ref().map_or(Pointer::NULL, |places| {
             if self.lane.is_given(value) {
-                tables.pointer(&self.sections.constants, places.rows)
+                tables.pointer(&self.sections.constants, self.before.constants.bytes() + places.rows)
             } else {
                 self.work(places.rows)
             }
@@ -81,55 +85,53 @@ impl Tasks<'_> {
     }
 
     /// The sources of a stage.
-    pub fn sources(&self, tables: &Tables<'_>, id: StageId) -> Vec<Source> {
+    pub fn sources(&self, tables: &Tables<'_>, id: StageId) -> impl Iterator<Item = Source> {
         let stage = &self.graph().stages[id];
         let schedule = &self.lane.plan.levels().schedule;
         let mut gates = self.layout.stages[id].gates.iter();
-        let of_stage = |term: usize| match &stage.kind {
+        let of_stage = move |term: usize| match &stage.kind {
             StageKind::Node { gates } => gates[term],
             _ => None,
         };
-        (stage.inputs.iter().enumerate())
-            .map(|(term, &input)| {
-                let value = &self.graph().values[input];
-                let channels = value.shape.channels;
-                if input == Graph::IMAGE {
-                    return Source {
-                        values: Pointer::to(self.pixels.images(), 0),
-                        channels: channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE) as u32,
-                        flags: SourceFlags::IMAGE,
-                        ..Source::zeroed()
-                    };
-                }
-                let mut source = Source {
-                    values: self.slot(schedule.values[input]),
-                    normalization: self.rows(tables, input),
-                    channels: padded_channels(channels) as u32,
+        let backward = self.lane.plan.levels().order.backward.get(id).copied().flatten();
+        (stage.inputs.iter().enumerate()).map(move |(term, &input)| {
+            let value = &self.graph().values[input];
+            let channels = value.shape.channels;
+            if input == Graph::IMAGE {
+                return Source {
+                    values: Pointer::to(self.pixels.images(), 0),
+                    channels: channels.next_multiple_of(IMAGE_CHANNEL_MULTIPLE) as u32,
+                    flags: SourceFlags::IMAGE,
                     ..Source::zeroed()
                 };
-                if of_stage(term).is_some()
-                    && let Some((gate, parts)) = gates.next()
-                {
-                    source.gate = tables.pointer(&self.sections.gates, *gate);
-                    source.gate_sums = self.work(*parts);
+            }
+            let mut source = Source {
+                values: self.slot(schedule.values[input]),
+                normalization: self.rows(tables, input),
+                channels: padded_channels(channels) as u32,
+                ..Source::zeroed()
+            };
+            if of_stage(term).is_some()
+                && let Some((gate, parts)) = gates.next()
+            {
+                source.gate = tables.pointer(&self.sections.gates, self.before.gates + gate);
+                source.gate_sums = self.work(*parts);
+            }
+            if self.lane.training && backward.is_some() {
+                source.gradient = self.slot(schedule.gradients[input]);
+                if schedule.accumulates(id, stage, term) {
+                    source.flags = SourceFlags::ACCUMULATE;
                 }
-                let backward = self.lane.plan.levels().order.backward.get(id).copied().flatten();
-                if self.lane.training && backward.is_some() {
-                    source.gradient = self.slot(schedule.gradients[input]);
-                    if schedule.accumulates(id, stage, term) {
-                        source.flags = SourceFlags::ACCUMULATE;
-                    }
-                    if let (Some(places), true) = (&self.layout.norms[input], schedule.finishes(id, stage, term)) {
-                        source.sums = self.work(places.sums);
-                        if let Some([scale, shift]) = value.norm.and_then(|norm| norm.affine) {
-                            source.scale_gradient = self.row(scale);
-                            source.shift_gradient = self.row(shift);
-                        }
+                if let (Some(places), true) = (&self.layout.norms[input], schedule.finishes(id, stage, term)) {
+                    source.sums = self.work(places.sums);
+                    if let Some([scale, shift]) = value.norm.and_then(|norm| norm.affine) {
+                        source.scale_gradient = self.row(scale);
+                        source.shift_gradient = self.row(shift);
                     }
                 }
-                source
-            })
-            .collect()
+            }
+            source
+        })
     }
 
     /// The task of a stage, for all its kernels; of a head, the part that it shares with stages.
@@ -138,7 +140,7 @@ impl Tasks<'_> {
         let (places, geometry) = (&self.layout.stages[id], &self.layout.kernels[id].geometry);
         let schedule = &self.lane.plan.levels().schedule;
         let mut task = DeviceStage {
-            sources: tables.pointer(&self.sections.sources, places.sources),
+            sources: tables.pointer(&self.sections.sources, self.before.sources + places.sources),
             source_count: stage.inputs.len() as u32,
             from: geometry.from,
             to: geometry.to,
@@ -146,7 +148,7 @@ impl Tasks<'_> {
             in_channels: geometry.in_channels,
             out_channels: geometry.out_channels,
             scratch: if self.keeps_scratch(id) { self.slot(schedule.scratch[id]) } else { Pointer::NULL },
-            counter: self.memory.counters.pointer(places.counter),
+            counter: self.memory.counters.pointer(self.before.counters + places.counter),
             ..DeviceStage::zeroed()
         };
         for (index, weight) in stage.weights().into_iter().enumerate() {
@@ -210,19 +212,19 @@ impl Tasks<'_> {
         }
     }
 
-    /// What the gradient of each weight of a stage is the sum of.
-    pub fn weight_terms(&self, id: StageId) -> impl Iterator<Item = (ParameterRef, Term)> {
-        let places = self.layout.stages[id].weight_parts;
-        let parts = self.layout.kernels[id].weight_parts;
-        let weights = self.graph().stages[id].weights().into_iter().enumerate();
-        weights
-            .map(move |(index, weight)| (weight, Term { from: self.work(places[index]), parts: parts[index].into() }))
+    /// What a gradient is the sum of; none where it is zero.
+    pub fn term(&self, gradient: &LaneGradient) -> Option<Term> {
+        match gradient.place {
+            GradientPlace::Parts(place, parts) => Some(Term { from: self.work(place), parts: parts.into() }),
+            GradientPlace::Row => Some(Term { from: self.row(gradient.parameter), parts: 1 }),
+            GradientPlace::Nowhere => None,
+        }
     }
 
     /// Parts of the gradients of a node's gates.
     pub fn gate_parts(&self, id: StageId) -> impl Iterator<Item = GateParts> {
         let gradient = self.layout.kernels[id].backward[0].launch;
-        let place = |gate: usize| self.layout.gate_results + (gate - self.layout.first_gate) * size_of::<f64>();
+        let place = |gate: usize| self.layout.gate_results + gate * size_of::<f64>();
         self.layout.stages[id].gates.iter().map(move |(gate, from)| GateParts {
             from: self.work(*from),
             to: self.result(place(*gate)),
@@ -232,7 +234,7 @@ impl Tasks<'_> {
 
     /// Statistics that the mini-batch had of a value.
     pub fn statistics(&self, value: ValueId) -> Pointer {
-        pointer_to(&self.memory.results, self.layout.norms[value].as_ref().map(|places| places.statistics))
+        self.layout.norms[value].as_ref().map_or(Pointer::NULL, |places| self.result(places.statistics))
     }
 
     /// Losses of the images of a training lane.

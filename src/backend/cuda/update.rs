@@ -12,8 +12,8 @@ use crate::network::{Model, ParameterRef};
 use crate::ops::normalization::cuda::{Move, Running};
 use crate::ops::sgd::cuda::{ClipTask, LossTask, Losses, SgdChunk, SgdSettings};
 use crate::ops::sgd::{Sgd, Unsampled};
+use crate::plan::ValueId;
 use crate::tensor::padded_channels;
-use std::collections::BTreeMap;
 
 /// What follows the passes of all lanes.
 pub enum Ending<'a> {
@@ -69,36 +69,41 @@ impl StepTables {
 
     /// Running statistics of the lanes of one replica.
     fn add_running(&mut self, lanes: &[PlacedLane<'_>], is_finite: Pointer) {
-        let mut moved: BTreeMap<ParameterRef, (Running, Vec<Move>)> = BTreeMap::new();
-        for (lane, tasks) in lanes {
-            for (id, value) in lane.plan.graph.values.iter().enumerate() {
-                let Some(norm) = value.norm else { continue };
-                let Some([mean, variance]) = norm.running else { continue };
-                let momentum = lane.model.network.norms[norm.norm].momentum;
-                let running = || Running {
-                    mean: tasks.weight(mean),
-                    variance: tasks.weight(variance),
-                    bias: norm.bias.map_or(Pointer::NULL, |bias| tasks.weight(bias)),
-                    positions: Pointer::to(&lane.replica.positions, first_position(lane.model, norm.norm)),
-                    is_finite,
-                    kept: 1.0 - momentum,
-                    momentum,
-                    channels: value.shape.channels as u32,
-                    first: 0,
-                    moves: 0,
-                    unused: 0,
-                };
-                let (_, moves) = moved.entry(mean).or_insert_with(|| (running(), Vec::new()));
-                moves.push(Move {
-                    statistics: tasks.statistics(id),
-                    correction: unbiased_correction((lane.images() * value.shape.pixels()) as f64),
-                    stored: padded_channels(value.shape.channels) as u64,
-                });
-            }
+        let mut moved: Vec<([ParameterRef; 2], (usize, ValueId))> = Vec::new();
+        for (number, (lane, _)) in lanes.iter().enumerate() {
+            let norms = lane.plan.graph.values.iter().enumerate();
+            moved.extend(norms.filter_map(|(id, value)| Some((value.norm?.running?, (number, id)))));
         }
-        for (running, moves) in moved.into_values() {
-            self.running.push(Running { first: self.moves.len() as u32, moves: moves.len() as u32, ..running });
-            self.moves.extend(moves);
+        // Of each copy in the order of the lanes.
+        moved.sort_by_key(|([mean, _], _)| *mean);
+        for moved in moved.chunk_by(|([a, _], _), ([b, _], _)| a == b) {
+            let ([mean, variance], (first, id)) = moved[0];
+            let (lane, tasks) = &lanes[first];
+            let value = &lane.plan.graph.values[id];
+            let Some(norm) = value.norm else { continue };
+            let momentum = lane.model.network.norms[norm.norm].momentum;
+            self.running.push(Running {
+                mean: tasks.weight(mean),
+                variance: tasks.weight(variance),
+                bias: norm.bias.map_or(Pointer::NULL, |bias| tasks.weight(bias)),
+                positions: Pointer::to(&lane.replica.positions, first_position(lane.model, norm.norm)),
+                is_finite,
+                kept: 1.0 - momentum,
+                momentum,
+                channels: value.shape.channels as u32,
+                first: self.moves.len() as u32,
+                moves: moved.len() as u32,
+                unused: 0,
+            });
+            self.moves.extend(moved.iter().map(|&(_, (number, id))| {
+                let (lane, tasks) = &lanes[number];
+                let shape = lane.plan.graph.values[id].shape;
+                Move {
+                    statistics: tasks.statistics(id),
+                    correction: unbiased_correction((lane.images() * shape.pixels()) as f64),
+                    stored: padded_channels(shape.channels) as u64,
+                }
+            }));
         }
     }
 

@@ -1,15 +1,16 @@
 //! Lanes that run together, and where everything of them lies.
 
 use super::Cuda;
-use super::layout::{LaneLayout, LaneShape, Sizes};
+use super::lane_program::{LaneProgram, LanePrograms};
+use super::layout::{LaneShape, Sizes};
 use super::memory::Memory;
 use super::replica::DeviceReplica;
 use super::wave_planner::{Load, WavePlanner};
 use crate::backend::{BatchStatistics, LanePlan, LoadedBatch};
 use crate::device::Pointer;
 use crate::network::{Bank, Model};
-use crate::ops::cuda::Storage;
 use crate::plan::Gates;
+use std::sync::Arc;
 
 /// One lane of a step or of an evaluation.
 pub struct WaveLane<'a> {
@@ -50,14 +51,19 @@ impl WaveLane<'_> {
 /// A wave.
 pub struct Wave<'a> {
     pub lanes: Vec<WaveLane<'a>>,
-    pub layouts: Vec<LaneLayout>,
+    pub placed: Vec<PlacedProgram>,
     pub sizes: Sizes,
+}
+
+/// A lane's program, and what of every buffer lies before the lane.
+pub struct PlacedProgram {
+    pub program: Arc<LaneProgram>,
+    pub before: Sizes,
 }
 
 /// Puts lanes into waves, one after another.
 pub struct WaveFiller<'a> {
     planner: &'a WavePlanner,
-    storage: Storage,
     load: Load,
     /// What the last wave needs.
     pub sizes: Sizes,
@@ -67,25 +73,22 @@ pub struct WaveFiller<'a> {
 
 impl<'a> WaveFiller<'a> {
     /// `first`: what the first wave's results come after.
-    pub fn new(planner: &'a WavePlanner, storage: Storage, first: Sizes) -> Self {
-        Self { planner, storage, load: Load::default(), sizes: first, all: first }
+    pub fn new(planner: &'a WavePlanner, first: Sizes) -> Self {
+        Self { planner, load: Load::default(), sizes: first, all: first }
     }
 
     /// Where the next lane lies, and whether it begins a wave.
-    pub fn place(&mut self, lane: &LaneShape<'_>) -> (LaneLayout, bool) {
-        let mut sizes = self.sizes;
-        let mut layout = LaneLayout::new(lane, self.storage, &mut sizes);
-        let load = Load::of_lane(lane, &layout.kernels, self.storage, sizes.bytes() - self.sizes.bytes());
-        let is_new = self.load.lanes == 0 || !self.planner.admits(self.load, load);
+    pub fn place(&mut self, program: Arc<LaneProgram>) -> (PlacedProgram, bool) {
+        let is_new = self.load.lanes == 0 || !self.planner.admits(self.load, program.load);
         if is_new {
-            sizes = self.sizes.next();
-            layout = LaneLayout::new(lane, self.storage, &mut sizes);
+            self.sizes = self.sizes.next();
             self.load = Load::default();
         }
-        self.load = self.load + load;
-        self.sizes = sizes;
-        self.all = self.all.or(&sizes);
-        (layout, is_new)
+        let before = self.sizes;
+        self.load = self.load + program.load;
+        self.sizes += program.sizes;
+        self.all = self.all.or(&self.sizes);
+        (PlacedProgram { program, before }, is_new)
     }
 }
 
@@ -106,20 +109,20 @@ impl<'a> Waves<'a> {
         replicas: usize,
         lanes: impl IntoIterator<Item = WaveLane<'a>>,
         planner: &WavePlanner,
-        storage: Storage,
+        programs: &mut LanePrograms,
     ) -> Self {
         let mut first = Sizes::default();
         let [is_finite, factors] = [0, 1].map(|_| first.results.take::<u32>(replicas));
-        let mut filler = WaveFiller::new(planner, storage, first);
+        let mut filler = WaveFiller::new(planner, first);
         let mut waves: Vec<Wave<'a>> = Vec::new();
         for lane in lanes {
-            let (layout, is_new) = filler.place(&lane.shape());
+            let (placed, is_new) = filler.place(programs.of(&lane.shape()));
             if is_new {
-                waves.push(Wave { lanes: Vec::new(), layouts: Vec::new(), sizes: Sizes::default() });
+                waves.push(Wave { lanes: Vec::new(), placed: Vec::new(), sizes: Sizes::default() });
             }
             let wave = waves.last_mut().expect("the first lane begins a wave");
             wave.lanes.push(lane);
-            wave.layouts.push(layout);
+            wave.placed.push(placed);
             wave.sizes = filler.sizes;
         }
         Self { waves, is_finite, factors, sizes: filler.all }
@@ -136,7 +139,7 @@ impl<'a> Waves<'a> {
     }
 
     /// Lanes with their places, in order.
-    pub fn lanes(&self) -> impl Iterator<Item = (&WaveLane<'a>, &LaneLayout)> {
-        self.waves.iter().flat_map(|wave| wave.lanes.iter().zip(&wave.layouts))
+    pub fn lanes(&self) -> impl Iterator<Item = (&WaveLane<'a>, &PlacedProgram)> {
+        self.waves.iter().flat_map(|wave| wave.lanes.iter().zip(&wave.placed))
     }
 }

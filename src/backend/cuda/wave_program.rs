@@ -2,7 +2,8 @@
 
 use super::batches::Batches;
 use super::gradients::{Spread, WaveGradients, gradients};
-use super::launches::{LaunchKey, launch_tasks, with_backward};
+use super::lane_program::{GradientPlace, LaneTask};
+use super::launches::{LaunchKey, with_backward};
 use super::memory::{Memory, zeros};
 use super::table_builder::{Builder, Table};
 use super::tables::{Section, TableName, Tables, TaskKind};
@@ -14,7 +15,6 @@ use crate::device::{Command, Pointer};
 use crate::ops::cuda::reduction::{GateParts, Gradient, Term, add_gate_parts, add_gradients};
 use crate::ops::cuda::{Source, Stage, Storage};
 use crate::ops::head::cuda::Head;
-use crate::plan::StageId;
 use bytemuck::Pod;
 use std::collections::BTreeMap;
 
@@ -68,10 +68,11 @@ impl<'a> WaveProgram<'a> {
             gates: builder.section::<f32>(name("gates"), wave.sizes.gates),
             labels: batches.labels,
         };
-        let tasks: Vec<Tasks<'a>> = (wave.lanes.iter().zip(&wave.layouts))
-            .map(|(lane, layout)| Tasks {
+        let tasks: Vec<Tasks<'a>> = (wave.lanes.iter().zip(&wave.placed))
+            .map(|(lane, placed)| Tasks {
                 lane: lane.shape(),
-                layout,
+                layout: &placed.program.layout,
+                before: placed.before,
                 network: &lane.model.network,
                 bank_layout: &lane.model.layout,
                 memory,
@@ -82,8 +83,10 @@ impl<'a> WaveProgram<'a> {
                 sections,
             })
             .collect();
-        let (stages, heads) = wave_launches(&tasks);
+        let programs = || wave.placed.iter().map(|placed| &*placed.program);
+        let stages = by_launch(programs().map(|program| program.stages.as_slice()));
         let stages = task_launches(builder, (number, TaskKind::Stages), stages);
+        let heads = by_launch(programs().map(|program| program.heads.as_slice()));
         let heads = task_launches(builder, (number, TaskKind::Heads), heads);
         let (entries, terms) = wave_gradients((number, wave), &tasks, ending, spread);
         let longest = entries.iter().map(|entry| entry.len as usize).max().unwrap_or(0);
@@ -108,21 +111,24 @@ impl<'a> WaveProgram<'a> {
 
     pub fn fill(&self, tables: &mut Tables<'_>) {
         let LaneSections { sources, constants, gates, .. } = self.tasks[0].sections;
-        let all =
-            self.tasks.iter().flat_map(|tasks| (0..tasks.lane.plan.graph.stages.len()).map(move |id| (tasks, id)));
-        let all_sources: Vec<Source> = all.flat_map(|(tasks, id)| tasks.sources(tables, id)).collect();
+        let ids = |tasks: &Tasks<'_>| 0..tasks.lane.plan.graph.stages.len();
+        let mut all_sources: Vec<Source> = Vec::with_capacity(sources.capacity());
+        for tasks in &self.tasks {
+            ids(tasks).for_each(|id| all_sources.extend(tasks.sources(tables, id)));
+        }
         tables.write(&sources, &all_sources);
+        // All kernels of a stage read the same.
+        let stages: Vec<Vec<Stage>> =
+            self.tasks.iter().map(|tasks| ids(tasks).map(|id| tasks.stage(tables, id)).collect()).collect();
         tables.write(&constants, &self.constants);
         tables.write(&gates, &self.gates);
         for launch in &self.stages {
-            let stage = |&(lane, id): &(usize, StageId)| self.tasks[lane].stage(tables, id);
-            let entries: Vec<Stage> = launch.tasks.iter().map(stage).collect();
-            tables.write(&launch.section, &entries);
+            tables.write_each(&launch.section, launch.tasks.iter().map(|&(lane, id)| &stages[lane][id]));
         }
         for launch in &self.heads {
             let head = |&(lane, index): &(usize, usize)| {
                 let tasks = &self.tasks[lane];
-                tasks.head(tables, index, tasks.stage(tables, tasks.lane.plan.graph.heads[index]))
+                tasks.head(tables, index, stages[lane][tasks.lane.plan.graph.heads[index]])
             };
             let entries: Vec<Head> = launch.tasks.iter().map(head).collect();
             tables.write(&launch.section, &entries);
@@ -147,21 +153,23 @@ impl<'a> WaveProgram<'a> {
 }
 
 /// Of a launch, its tasks: lane, and stage or number of the head.
-type LaunchTasks = BTreeMap<LaunchKey, Vec<(usize, usize)>>;
+type LaunchTasks = BTreeMap<LaunchKey, LaneTasks>;
 
-/// The launches of stages and of heads that lanes need.
-fn wave_launches(lanes: &[Tasks<'_>]) -> (LaunchTasks, LaunchTasks) {
-    let [mut stages, mut heads] = [LaunchTasks::new(), LaunchTasks::new()];
-    for (lane, tasks) in lanes.iter().enumerate() {
-        let graph_heads = &tasks.lane.plan.graph.heads;
-        for task in launch_tasks(&tasks.lane, &tasks.layout.kernels) {
-            match graph_heads.iter().position(|head| *head == task.stage) {
-                Some(index) => heads.entry(task.key).or_default().push((lane, index)),
-                None => stages.entry(task.key).or_default().push((lane, task.stage)),
+type LaneTasks = Vec<(usize, usize)>;
+
+/// The launches that the tasks of lanes need.
+fn by_launch<'a>(lanes: impl Iterator<Item = &'a [LaneTask]>) -> LaunchTasks {
+    // By the number of the launch's key.
+    let mut launches: Vec<Option<(LaunchKey, LaneTasks)>> = Vec::new();
+    for (lane, tasks) in lanes.enumerate() {
+        for &LaneTask { key, number, index } in tasks {
+            if launches.len() <= number {
+                launches.resize(number + 1, None);
             }
+            launches[number].get_or_insert_with(|| (key, Vec::new())).1.push((lane, index));
         }
     }
-    (stages, heads)
+    launches.into_iter().flatten().collect()
 }
 
 /// These launches of a wave, and those that steps before had, unless they are so many more that leaving them out is faster than a step like
@@ -194,30 +202,22 @@ fn wave_gradients(
     ending: &Ending<'_>,
     spread: &Spread,
 ) -> (Vec<Gradient>, Vec<Term>) {
-    let training = || lanes.iter().zip(&wave.lanes).filter(|(tasks, _)| tasks.lane.weight_gradients);
-    let terms = |tasks: &Tasks<'_>| -> BTreeMap<_, Term> {
-        with_backward(&tasks.lane).flat_map(|(stage, _)| tasks.weight_terms(stage).collect::<Vec<_>>()).collect()
-    };
+    let gradients_of = |lane: usize| wave.placed[lane].program.gradients.as_slice();
     let Ending::Update(updates) = ending else {
-        let of_lanes = training().flat_map(|(tasks, _)| terms(tasks).into_iter().map(move |term| (tasks, term)));
-        let pairs = of_lanes.enumerate().map(|(index, (tasks, (parameter, term)))| {
-            let len = tasks.lane.plan.row_range(parameter).len() as u32;
-            let to = tasks.row(parameter);
-            (Gradient { to, first: index as u32, terms: 1, len, accumulate: 0, scale: 1.0, unused: 0 }, term)
+        let in_parts = lanes.iter().enumerate().flat_map(|(lane, tasks)| {
+            let parts = gradients_of(lane).iter().filter(|gradient| matches!(gradient.place, GradientPlace::Parts(..)));
+            parts.filter_map(move |gradient| Some((tasks.row(gradient.parameter), gradient.len, tasks.term(gradient)?)))
+        });
+        let pairs = in_parts.enumerate().map(|(index, (to, len, term))| {
+            let (first, len) = (index as u32, len as u32);
+            (Gradient { to, first, terms: 1, len, accumulate: 0, scale: 1.0, unused: 0 }, term)
         });
         return pairs.unzip();
     };
     let mut sums = WaveGradients::default();
     let mut banks = BTreeMap::new();
-    for (tasks, lane) in training() {
-        let of_weights = terms(tasks);
-        let whole = |parameter| {
-            let row = tasks.row(parameter);
-            (row != Pointer::NULL).then_some(Term { from: row, parts: 1 })
-        };
-        sums.add(lane.number, &tasks.lane, |parameter| {
-            of_weights.get(&parameter).copied().or_else(|| whole(parameter))
-        });
+    for (number, (tasks, lane)) in lanes.iter().zip(&wave.lanes).enumerate() {
+        sums.add(lane.number, gradients_of(number), |gradient| tasks.term(gradient));
         banks.insert(lane.number, (lane.model, lane.replica));
     }
     gradients(number, spread, sums, updates, |(replica, parameter)| {
@@ -229,16 +229,19 @@ fn wave_gradients(
 /// Given statistics as rows of normalizations.
 fn constants(wave: &Wave<'_>) -> Vec<u8> {
     let mut constants = vec![0; wave.sizes.constants.bytes()];
-    for (lane, layout) in wave.lanes.iter().zip(&wave.layouts) {
+    for (lane, placed) in wave.lanes.iter().zip(&wave.placed) {
         let Some(bank) = lane.bank else { continue };
-        for ((value, places), given) in lane.plan.graph.values.iter().zip(&layout.norms).zip(&lane.given) {
+        let before = placed.before.constants.bytes();
+        for ((value, places), given) in lane.plan.graph.values.iter().zip(&placed.program.layout.norms).zip(&lane.given)
+        {
             let (Some(norm), Some(places), Some(statistics)) = (value.norm, places, given) else { continue };
             let Normalization { mean, rstd, scale, shift } =
                 Normalization::new(&lane.model.network, bank, &norm, statistics);
             // The rows of kernels/stage.cuh; those of a backward pass stay zero.
             let rows = [mean, scale, shift, rstd].concat();
             let bytes: &[u8] = bytemuck::cast_slice(&rows);
-            constants[places.rows..places.rows + bytes.len()].copy_from_slice(bytes);
+            let first = before + places.rows;
+            constants[first..first + bytes.len()].copy_from_slice(bytes);
         }
     }
     constants
@@ -247,10 +250,10 @@ fn constants(wave: &Wave<'_>) -> Vec<u8> {
 /// The gates of mixtures.
 fn gates(wave: &Wave<'_>) -> Vec<f32> {
     let mut gates = vec![1.0; wave.sizes.gates];
-    for (lane, layout) in wave.lanes.iter().zip(&wave.layouts) {
+    for (lane, placed) in wave.lanes.iter().zip(&wave.placed) {
         let Some(values) = lane.gates else { continue };
-        for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
-            gates[index] = values.0[gate.slot][gate.candidate] as f32;
+        for (gate, (index, _)) in placed.program.layout.gates(&lane.plan.graph) {
+            gates[placed.before.gates + index] = values.0[gate.slot][gate.candidate] as f32;
         }
     }
     gates
