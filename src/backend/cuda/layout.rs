@@ -80,7 +80,7 @@ pub struct HeadPlaces {
     pub dfeatures: usize,
     pub logits: usize,
     pub dlogits: usize,
-    /// `results`
+    /// `losses`
     pub losses: usize,
     pub predictions: usize,
 }
@@ -94,7 +94,9 @@ pub struct Sizes {
     pub work: Places,
     /// Gradients of lanes that come in one piece, or all of them.
     pub rows: Places,
-    /// What comes back.
+    /// What comes back of every step: losses and predictions.
+    pub losses: Places,
+    /// What comes back where it is wanted.
     pub results: Places,
     /// Normalizations that the host computes.
     pub constants: Places,
@@ -180,8 +182,8 @@ impl LaneLayout {
                     dfeatures: sizes.work.take::<f32>(training * images * features),
                     logits: sizes.work.take::<f32>(images * classes),
                     dlogits: sizes.work.take::<f32>(training * images * classes),
-                    losses: sizes.results.take::<f32>(images),
-                    predictions: sizes.results.take::<u32>(images),
+                    losses: sizes.losses.take::<f32>(images),
+                    predictions: sizes.losses.take::<u32>(images),
                 }
             })
             .collect();
@@ -197,6 +199,7 @@ impl AddAssign for Sizes {
         self.arena += others.arena;
         self.work += others.work;
         self.rows += others.rows;
+        self.losses += others.losses;
         self.results += others.results;
         self.constants += others.constants;
         self.counters += others.counters;
@@ -206,14 +209,14 @@ impl AddAssign for Sizes {
 }
 
 impl Sizes {
-    /// Of the next lanes, which use the same memory again but for results.
+    /// Of the next lanes, which use the same memory again but for losses and results.
     pub fn next(&self) -> Self {
-        Self { results: self.results, ..Self::default() }
+        Self { losses: self.losses, results: self.results, ..Self::default() }
     }
 
-    /// With the results of so many waves.
+    /// With the losses and results of so many waves.
     pub fn with_results_of(self, waves: usize) -> Self {
-        Self { results: self.results.times(waves), ..self }
+        Self { losses: self.losses.times(waves), results: self.results.times(waves), ..self }
     }
 
     /// Of both, one after the other.
@@ -223,6 +226,7 @@ impl Sizes {
             arena: larger(|sizes| sizes.arena),
             work: larger(|sizes| sizes.work),
             rows: larger(|sizes| sizes.rows),
+            losses: larger(|sizes| sizes.losses),
             results: larger(|sizes| sizes.results),
             constants: larger(|sizes| sizes.constants),
             counters: self.counters.max(other.counters),
@@ -233,7 +237,8 @@ impl Sizes {
 
     /// Of all buffers.
     pub fn bytes(&self) -> usize {
-        let places = [&self.arena, &self.work, &self.rows, &self.results, &self.constants].map(Places::bytes);
+        let places =
+            [&self.arena, &self.work, &self.rows, &self.losses, &self.results, &self.constants].map(Places::bytes);
         places.iter().sum::<usize>() + self.sources * size_of::<Source>()
     }
 }

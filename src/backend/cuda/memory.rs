@@ -9,6 +9,7 @@ pub struct Memory {
     pub arena: Growing<u8>,
     pub work: Growing<u8>,
     pub rows: Growing<u8>,
+    pub losses: Growing<u8>,
     pub results: Growing<u8>,
     pub counters: Growing<u32>,
 }
@@ -20,6 +21,7 @@ impl Memory {
             arena: Growing::new("feature maps"),
             work: Growing::new("partial sums"),
             rows: Growing::new("rows of gradients"),
+            losses: Growing::new("losses"),
             results: Growing::new("results"),
             counters: Growing::new("counters"),
         }
@@ -33,6 +35,7 @@ impl Memory {
         self.arena.reserve(&self.device, sizes.arena.bytes())?;
         self.work.reserve(&self.device, sizes.work.bytes())?;
         self.rows.reserve(&self.device, sizes.rows.bytes())?;
+        self.losses.reserve(&self.device, sizes.losses.bytes())?;
         self.results.reserve(&self.device, sizes.results.bytes())?;
         self.counters.reserve(&self.device, sizes.counters)?;
         Ok(())

@@ -93,7 +93,7 @@ impl Cuda {
         };
         Self {
             storage,
-            planner: WavePlanner::of_device(&device.properties()),
+            planner: WavePlanner::of_device(&device),
             arithmetic,
             device,
             plans: TrainingPlans::default(),

@@ -16,7 +16,7 @@ pub struct PendingLosses {
 }
 
 struct LossPlaces {
-    /// Bytes of the results of the lanes before.
+    /// Bytes of the losses of the lanes before.
     before: usize,
     head: HeadPlaces,
     labels: Vec<u8>,
@@ -27,10 +27,10 @@ impl PendingLosses {
     /// An error of the driver.
     pub fn new(memory: &Memory, waves: &Waves<'_>) -> Result<Self, DeviceError> {
         let lane = |(lane, placed): (&WaveLane<'_>, &PlacedProgram)| {
-            let (before, head) = (placed.before.results.bytes(), placed.program.layout.heads[0]);
+            let (before, head) = (placed.before.losses.bytes(), placed.program.layout.heads[0]);
             (lane.number, LossPlaces { before, head, labels: lane.batch.labels.clone() })
         };
-        let bytes = memory.results.buffer().fetch(0, waves.sizes.results.bytes())?;
+        let bytes = memory.losses.buffer().fetch(0, waves.sizes.losses.bytes())?;
         Ok(Self { bytes, lanes: waves.lanes().map(lane).collect() })
     }
 
@@ -49,25 +49,26 @@ impl PendingLosses {
 }
 
 impl HeadPlaces {
-    /// What the head left in `results`, which begin with those of its lane.
-    fn result(&self, results: &[u8], labels: &[u8]) -> HeadResult {
-        let losses: Vec<f32> = read(results, self.losses, labels.len());
-        let predictions: Vec<u32> = read(results, self.predictions, labels.len());
+    /// What the head left in `losses`, which begin with those of its lane.
+    fn result(&self, losses: &[u8], labels: &[u8]) -> HeadResult {
+        let predictions: Vec<u32> = read(losses, self.predictions, labels.len());
+        let losses: Vec<f32> = read(losses, self.losses, labels.len());
         let predictions = predictions.into_iter().map(|class| class as u8).collect();
         HeadResult::new(losses.into_iter().map(f64::from), predictions, labels)
     }
 }
 
-/// Numbers at a place of `results`.
-fn read<T: AnyBitPattern>(results: &[u8], place: usize, len: usize) -> Vec<T> {
-    let bytes = &results[place..place + len * size_of::<T>()];
+/// Numbers at a place of some bytes.
+fn read<T: AnyBitPattern>(bytes: &[u8], place: usize, len: usize) -> Vec<T> {
+    let bytes = &bytes[place..place + len * size_of::<T>()];
     bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
 }
 
 /// What came back from waves.
 pub struct Results<'a> {
     waves: &'a Waves<'a>,
-    bytes: Vec<u8>,
+    losses: Vec<u8>,
+    results: Vec<u8>,
 }
 
 impl<'a> Results<'a> {
@@ -76,9 +77,10 @@ impl<'a> Results<'a> {
     /// # Errors
     /// A launch that failed.
     pub fn download(memory: &Memory, waves: &'a Waves<'a>) -> Result<Self, DeviceError> {
-        let mut bytes = vec![0; waves.sizes.results.bytes()];
-        memory.results.buffer().read(0, &mut bytes)?;
-        Ok(Self { waves, bytes })
+        let [mut losses, mut results] = [waves.sizes.losses, waves.sizes.results].map(|places| vec![0; places.bytes()]);
+        memory.losses.buffer().read(0, &mut losses)?;
+        memory.results.buffer().read(0, &mut results)?;
+        Ok(Self { waves, losses, results })
     }
 
     /// Of every training lane, in order.
@@ -110,7 +112,7 @@ impl<'a> Results<'a> {
         let wave = &self.waves.waves[0];
         let (lane, placed) = (&wave.lanes[0], &wave.placed[0]);
         let heads = placed.program.layout.heads.iter();
-        let heads = heads.map(|places| places.result(self.of_lane(placed), &lane.batch.labels)).collect();
+        let heads = heads.map(|places| places.result(self.losses_of(placed), &lane.batch.labels)).collect();
         let measured = self.statistics(lane, placed);
         let statistics = match lane.given.is_empty() {
             true => measured,
@@ -122,12 +124,16 @@ impl<'a> Results<'a> {
     }
 
     /// From those of a lane on.
-    fn of_lane(&self, placed: &PlacedProgram) -> &[u8] {
-        &self.bytes[placed.before.results.bytes()..]
+    fn losses_of(&self, placed: &PlacedProgram) -> &[u8] {
+        &self.losses[placed.before.losses.bytes()..]
+    }
+
+    fn results_of(&self, placed: &PlacedProgram) -> &[u8] {
+        &self.results[placed.before.results.bytes()..]
     }
 
     fn loss(&self, lane: &WaveLane<'_>, placed: &PlacedProgram) -> LaneLoss {
-        placed.program.layout.heads[0].result(self.of_lane(placed), &lane.batch.labels).lane_loss()
+        placed.program.layout.heads[0].result(self.losses_of(placed), &lane.batch.labels).lane_loss()
     }
 
     fn gates_of(&self, lane: &WaveLane<'_>, placed: &PlacedProgram) -> Vec<Vec<f64>> {
@@ -136,7 +142,7 @@ impl<'a> Results<'a> {
         let mut gradients: Vec<Vec<f64>> = gates.0.iter().map(|edge| vec![0.0; edge.len()]).collect();
         for (gate, (index, _)) in layout.gates(&lane.plan.graph) {
             let place = layout.gate_results + index * size_of::<f64>();
-            gradients[gate.slot][gate.candidate] += read::<f64>(self.of_lane(placed), place, 1)[0];
+            gradients[gate.slot][gate.candidate] += read::<f64>(self.results_of(placed), place, 1)[0];
         }
         gradients
     }
@@ -147,7 +153,7 @@ impl<'a> Results<'a> {
             .map(|(value, places)| {
                 let channels = value.shape.channels;
                 let stored = padded_channels(channels);
-                let both: Vec<f64> = read(self.of_lane(placed), places.as_ref()?.statistics, 2 * stored);
+                let both: Vec<f64> = read(self.results_of(placed), places.as_ref()?.statistics, 2 * stored);
                 Some(BatchStatistics {
                     count: (lane.images() * value.shape.pixels()) as f64,
                     mean: both[..channels].to_vec(),

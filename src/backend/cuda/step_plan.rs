@@ -176,7 +176,7 @@ impl StepPlan {
         for (lanes, sizes) in &waves {
             step.add_wave(lanes, sizes, storage);
         }
-        step.memory.results = filler.all.results.bytes();
+        step.memory.results = filler.all.losses.bytes() + filler.all.results.bytes();
         step.waves = waves.len();
         step.add_end(lanes, &spread, clips);
         let replicas: BTreeSet<usize> = lanes.iter().map(|lane| lane.replica).collect();

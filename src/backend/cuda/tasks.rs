@@ -56,6 +56,10 @@ impl Tasks<'_> {
         self.memory.results.pointer(self.before.results.bytes() + place)
     }
 
+    fn loss(&self, place: usize) -> Pointer {
+        self.memory.losses.pointer(self.before.losses.bytes() + place)
+    }
+
     fn slot(&self, slot: Option<Slot>) -> Pointer {
         slot.map_or(Pointer::NULL, |slot| {
             let place = slot.offset * self.lane.images * self.storage.bytes() as usize;
@@ -203,8 +207,8 @@ impl Tasks<'_> {
             labels: tables.pointer(&self.sections.labels, self.label),
             features: self.work(places.features),
             logits: self.work(places.logits),
-            losses: self.result(places.losses),
-            predictions: self.result(places.predictions),
+            losses: self.loss(places.losses),
+            predictions: self.loss(places.predictions),
             dlogits: training(places.dlogits),
             dfeatures: training(places.dfeatures),
             classes: classes(self.lane.plan, &self.graph().stages[id]) as u32,
@@ -239,6 +243,6 @@ impl Tasks<'_> {
 
     /// Losses of the images of a training lane.
     pub fn losses(&self) -> Losses {
-        Losses { losses: self.result(self.layout.heads[0].losses), images: self.lane.images as u64 }
+        Losses { losses: self.loss(self.layout.heads[0].losses), images: self.lane.images as u64 }
     }
 }

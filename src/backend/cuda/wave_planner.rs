@@ -2,7 +2,7 @@
 //! depends on it.
 
 use super::layout::LaneShape;
-use crate::device::Properties;
+use crate::device::Device;
 use crate::device::facts::DeviceFacts;
 use crate::ops::cuda::{StageKernels, Storage};
 use std::ops::Add;
@@ -80,8 +80,11 @@ impl WavePlanner {
         }
     }
 
-    pub fn of_device(properties: &Properties) -> Self {
-        Self::new(properties.multiprocessors, properties.l2_bytes, properties.memory_bytes)
+    /// By what other programs leave of its memory now.
+    pub fn of_device(device: &Device) -> Self {
+        let properties = device.properties();
+        let memory = device.memory().map_or(properties.memory_bytes, |memory| memory.available() as u64);
+        Self::new(properties.multiprocessors, properties.l2_bytes, memory)
     }
 
     pub fn of_facts(facts: &DeviceFacts) -> Self {
