@@ -65,12 +65,17 @@ template <class T> struct InputSlice {
 
     // to[pixel of the halo][SLICE]; `outside` where there is no pixel or channel.
     __device__ __forceinline__ void fill(T* to, const Stage& stage, const Halo& halo, float outside = 0.0f) const {
-        const Normalizer normalizer(rows, channels);
-        for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
+        fill(to, stage, halo.pixels(), [&](unsigned& place, unsigned h) { return halo.find(place, stage.from, h); }, outside);
+    }
+
+    // The same of any pixels: find(place, h) is where the h-th lies in the map, or false.
+    template <class Find> __device__ __forceinline__ void fill(T* to, const Stage& stage, unsigned pixels, Find find, float outside = 0.0f) const {
+#pragma unroll 1
+        for (unsigned h = threadIdx.x / 2; h < pixels; h += THREADS / 2) {
             float numbers[8];
             unsigned place = 0;
-            const bool is_inside = halo.find(place, stage.from, h);
-            if (take(numbers, normalizer, is_inside, place, outside) && stage.relu) {
+            const bool is_inside = find(place, h);
+            if (take(numbers, Normalizer(rows, channels), is_inside, place, outside) && stage.relu) {
                 store8_relu(to + h * SLICE<T> + half, numbers);
             } else {
                 store8(to + h * SLICE<T> + half, numbers);
@@ -145,14 +150,57 @@ template <class T> struct OutputGradient {
     }
 };
 
-// to[pixel of the halo][SLICE]: the slice of that gradient that begins at `channel`, zero where there is no pixel or channel.
-template <class T> __device__ __forceinline__ void fill_output_gradient(T* to, const Stage& stage, const Halo& halo, unsigned channel) {
+// The same where the constants stand in shared memory, [mean, scale, slope, offset][count]; for kernels whose sums leave them no registers.
+template <class T> struct StagedOutputGradient {
+    const float* constants;
+    unsigned count, channels;
+    const T *gradient = nullptr, *output = nullptr;
+
+    // Of eight channels, of which `at` are the constants.
+    __device__ __forceinline__ StagedOutputGradient(const float* at, unsigned count, const Stage& stage, unsigned channel)
+        : constants(at), count(count), channels(stage.out_channels) {
+        if (channel >= channels) return;
+        gradient = static_cast<const T*>(stage.output_gradient) + channel;
+        if (stage.normalization) output = static_cast<const T*>(stage.output) + channel;
+    }
+
+    // Brings those of `count` channels from `first` there. A barrier must follow.
+    static __device__ __forceinline__ void stage_constants(float* to, unsigned count, const Stage& stage, unsigned first) {
+        if (!stage.normalization) return;
+        for (unsigned i = threadIdx.x; i < count; i += THREADS) {
+            const bool present = first + i < stage.out_channels;
+            const float* const rows = stage.normalization + (present ? first + i : 0);
+            const unsigned channels = stage.out_channels;
+            to[i] = present ? rows[MEAN * channels] : 0.0f;
+            to[count + i] = present ? rows[SCALE * channels] : 0.0f;
+            to[2 * count + i] = present ? rows[SLOPE * channels] : 0.0f;
+            to[3 * count + i] = present ? rows[OFFSET * channels] : 0.0f;
+        }
+    }
+
+    // At a pixel of the output; there must be a channel.
+    __device__ __forceinline__ void read(float (&dy)[8], size_t pixel) const {
+        load8(dy, gradient + pixel * channels);
+        if (!output) return;
+        float y[8], mean[8], scale[8], slope[8], offset[8];
+        load8(y, output + pixel * channels);
+        load8(mean, constants), load8(scale, constants + count), load8(slope, constants + 2 * count), load8(offset, constants + 3 * count);
+#pragma unroll
+        for (int i = 0; i < 8; i++) dy[i] = fmaf(dy[i], scale[i], fmaf(y[i] - mean[i], slope[i], offset[i]));
+    }
+};
+
+// to[pixel][SLICE]: the slice of that gradient that begins at `channel`, zero where there is no pixel or channel; `find` as above. `constants` are the
+// slice's, of 16 channels.
+template <class T, class Find>
+__device__ __forceinline__ void fill_output_gradient(T* to, const float* constants, const Stage& stage, unsigned channel, unsigned pixels, Find find) {
     const unsigned half = threadIdx.x % 2 * 8;
-    const OutputGradient<T> gradient(stage, channel + half);
-    for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
+    const StagedOutputGradient<T> gradient(constants + half, CHANNELS, stage, channel + half);
+#pragma unroll 1
+    for (unsigned h = threadIdx.x / 2; h < pixels; h += THREADS / 2) {
         float values[8] = {};
         unsigned place;
-        if (halo.find(place, stage.to, h) && gradient.gradient) gradient.read(values, place);
+        if (find(place, h) && gradient.gradient) gradient.read(values, place);
         store8(to + h * SLICE<T> + half, values);
     }
 }

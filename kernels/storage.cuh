@@ -77,6 +77,7 @@ __device__ __forceinline__ void store2(float* to, const float (&values)[2]) { *r
 // Rounds.
 __device__ __forceinline__ void store2(bf16* to, const float (&values)[2]) { *reinterpret_cast<uint32_t*>(to) = pack_bf16(values[0], values[1]); }
 
+__device__ __forceinline__ void store_channels(float* to, const float (&value)[1]) { *to = value[0]; }
 template <class T> __device__ __forceinline__ void load_channels(float (&out)[8], const T* from) { load8(out, from); }
 template <class T> __device__ __forceinline__ void load_channels(float (&out)[2], const T* from) { load2(out, from); }
 template <class T> __device__ __forceinline__ void store_channels(T* to, const float (&values)[8]) { store8(to, values); }
