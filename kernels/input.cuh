@@ -82,7 +82,6 @@ template <class T> struct InputSlice {
         }
     }
 
-  private:
     // The stored numbers at a pixel; the network's input may have four.
     __device__ __forceinline__ void read(float (&out)[8], size_t pixel) const {
         if (!is_image) {
