@@ -96,17 +96,6 @@ template <class T> struct InputSlice {
         }
     }
 
-  private:
-    // The normalized numbers of a pixel, or false and `outside`.
-    __device__ __forceinline__ bool take(float (&numbers)[8], const Normalizer& normalizer, bool is_inside, unsigned place, float outside) const {
-#pragma unroll
-        for (int i = 0; i < 8; i++) numbers[i] = outside;
-        if (!is_inside || !values) return false;
-        read(numbers, place);
-        normalizer.apply(numbers);
-        return true;
-    }
-
     // The stored numbers at a pixel; the network's input may have four.
     __device__ __forceinline__ void read(float (&out)[8], size_t pixel) const {
         if (!is_image) {
@@ -117,6 +106,17 @@ template <class T> struct InputSlice {
         const float4 first = from[0], second = half + 4 < channels ? from[1] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         out[0] = first.x, out[1] = first.y, out[2] = first.z, out[3] = first.w;
         out[4] = second.x, out[5] = second.y, out[6] = second.z, out[7] = second.w;
+    }
+
+  private:
+    // The normalized numbers of a pixel, or false and `outside`.
+    __device__ __forceinline__ bool take(float (&numbers)[8], const Normalizer& normalizer, bool is_inside, unsigned place, float outside) const {
+#pragma unroll
+        for (int i = 0; i < 8; i++) numbers[i] = outside;
+        if (!is_inside || !values) return false;
+        read(numbers, place);
+        normalizer.apply(numbers);
+        return true;
     }
 };
 

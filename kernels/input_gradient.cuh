@@ -56,36 +56,58 @@ template <class T, unsigned N> struct ChannelsGradientWriter {
 
     __device__ __forceinline__ bool is_wanted() const { return to.source && to.source->gradient; }
 
-    // Takes `du`, the gradient of the normalized input after ReLU, to the source's gradient at a pixel of the map.
-    __device__ __forceinline__ void write(const GradientConstants<N>& constants, size_t pixel, float (&du)[N]) {
+    // Takes `du`, the gradient of the normalized input after ReLU, to the source's gradient at pixels of the map that follow one another.
+    template <unsigned PIXELS> __device__ __forceinline__ void write(const GradientConstants<N>& constants, size_t pixel, float (&du)[PIXELS][N]) {
         const Source& source = *to.source;
-        const size_t at = pixel * source.channels + to.channel;
-        float y[N] = {};
-        if (relu || source.sums) load_channels(y, static_cast<const T*>(source.values) + at);
-        if (relu) {
-            float z[N];
-#pragma unroll
-            for (unsigned i = 0; i < N; i++) z[i] = y[i];
-            constants.normalizer.apply(z);
-#pragma unroll
-            for (unsigned i = 0; i < N; i++) du[i] = z[i] > 0.0f ? du[i] : 0.0f;
-        }
+        const unsigned step = source.channels;
+        const bool sums = source.sums;
+        const size_t at = pixel * step + to.channel;
+        const T* const values = static_cast<const T*>(source.values) + at;
         T* const gradient = static_cast<T*>(source.gradient) + at;
-        if (source.flags & ACCUMULATE) {
-            float before[N];
-            load_channels(before, gradient);
+        float y[PIXELS][N] = {};
+        if (relu || sums) {
 #pragma unroll
-            for (unsigned i = 0; i < N; i++) du[i] = before[i] + du[i];
+            for (unsigned p = 0; p < PIXELS; p++) load_channels(y[p], values + p * step);
         }
-        round_channels<T>(du);
-        store_channels(gradient, du);
-        if (source.sums) {
+        if (relu) {
 #pragma unroll
-            for (unsigned i = 0; i < N; i++) {
-                dz_sum[i] += du[i];
-                xhat_sum[i] = fmaf(du[i], (y[i] - constants.normalizer.mean[i]) * constants.rstd[i], xhat_sum[i]);
+            for (unsigned p = 0; p < PIXELS; p++) {
+                float z[N];
+#pragma unroll
+                for (unsigned i = 0; i < N; i++) z[i] = y[p][i];
+                constants.normalizer.apply(z);
+#pragma unroll
+                for (unsigned i = 0; i < N; i++) du[p][i] = z[i] > 0.0f ? du[p][i] : 0.0f;
             }
         }
+        if (source.flags & ACCUMULATE) {
+#pragma unroll
+            for (unsigned p = 0; p < PIXELS; p++) {
+                float before[N];
+                load_channels(before, gradient + p * step);
+#pragma unroll
+                for (unsigned i = 0; i < N; i++) du[p][i] = before[i] + du[p][i];
+            }
+        }
+#pragma unroll
+        for (unsigned p = 0; p < PIXELS; p++) {
+            round_channels<T>(du[p]);
+            store_channels(gradient + p * step, du[p]);
+        }
+        if (!sums) return;
+#pragma unroll
+        for (unsigned p = 0; p < PIXELS; p++) {
+#pragma unroll
+            for (unsigned i = 0; i < N; i++) {
+                dz_sum[i] += du[p][i];
+                xhat_sum[i] = fmaf(du[p][i], (y[p][i] - constants.normalizer.mean[i]) * constants.rstd[i], xhat_sum[i]);
+            }
+        }
+    }
+
+    // At one pixel.
+    __device__ __forceinline__ void write(const GradientConstants<N>& constants, size_t pixel, float (&du)[N]) {
+        write(constants, pixel, reinterpret_cast<float (&)[1][N]>(du));
     }
 };
 

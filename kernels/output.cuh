@@ -39,6 +39,18 @@ __device__ inline void finish_moments(const Stage& stage) {
     }
 }
 
+// Leaves the moments of part `blockIdx.x`, from sums of deviations that all warps have left in `shared`, of `columns` channels from `channel`. The
+// last block finishes the statistics.
+__device__ __forceinline__ void write_moments(const Stage& stage, ChannelSums& shared, unsigned channel, unsigned columns, float pixels) {
+    float* const part = stage.moments + size_t(blockIdx.x) * 3 * stage.out_channels + channel;
+    shared.each(columns, [&](unsigned column, float deviations, float of_squares) {
+        part[column] = pixels;
+        part[stage.out_channels + column] = shared.pivots[column] + deviations / pixels;
+        part[2 * stage.out_channels + column] = fmaxf(of_squares - deviations * (deviations / pixels), 0.0f);
+    });
+    if (is_last_block(stage.counter, shared.flag)) finish_moments(stage);
+}
+
 // Writes up to 64 columns as channels `channel` and on of the output. A thread sums its deviations, and their squares, from the first
 // number of each channel in the part, which lies as near to the mean as numbers do.
 template <class T> struct OutputWriter {
@@ -76,16 +88,9 @@ template <class T> struct OutputWriter {
         }
     }
 
-    // Leaves the moments of part `blockIdx.x`; the last block finishes the statistics.
     __device__ __forceinline__ void finish(const Stage& stage, ChannelSums& shared) const {
         if (!stage.moments) return;
         shared.leave(threads, sum, squares);
-        float* const part = stage.moments + size_t(blockIdx.x) * 3 * stage.out_channels + channel;
-        shared.each(threads.groups * 8, [&](unsigned column, float deviations, float of_squares) {
-            part[column] = pixels;
-            part[stage.out_channels + column] = shared.pivots[column] + deviations / pixels;
-            part[2 * stage.out_channels + column] = fmaxf(of_squares - deviations * (deviations / pixels), 0.0f);
-        });
-        if (is_last_block(stage.counter, shared.flag)) finish_moments(stage);
+        write_moments(stage, shared, channel, threads.groups * 8, pixels);
     }
 };

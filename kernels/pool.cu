@@ -17,8 +17,6 @@
 
 namespace {
 
-constexpr uint32_t MAXIMUM = 0; // Stage::kind; otherwise an average
-
 // use(tap, distance) for the taps of a window in row-major order; distance in pixels of a halo `columns` wide. KERNEL 0 is any.
 template <unsigned KERNEL, class Use> __device__ __forceinline__ void each_tap(const Window& window, unsigned columns, Use use) {
     const unsigned kernel = KERNEL ? KERNEL : window.kernel;

@@ -49,6 +49,33 @@ __device__ __forceinline__ float larger(float a, float b) {
 #endif
 }
 
+// max.NaN.bf16x2: the larger of two pairs of bf16, NaN if one is.
+__device__ __forceinline__ uint32_t larger_bf16(uint32_t a, uint32_t b) {
+#ifdef CROSSTALK_EMULATOR
+    return pack_bf16(larger(__uint_as_float(a << 16), __uint_as_float(b << 16)), larger(__uint_as_float(a & 0xffff0000u), __uint_as_float(b & 0xffff0000u)));
+#else
+    uint32_t both;
+    asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(both) : "r"(a), "r"(b));
+    return both;
+#endif
+}
+
+// fma.rn.bf16x2, prmt, xor: a pair of bf16 as signed integers of 16 bits in the same order. -0 is 0, NaN is the largest.
+__device__ __forceinline__ uint32_t ordered_bf16(uint32_t pair) {
+#ifdef CROSSTALK_EMULATOR
+    const auto ordered = [](uint32_t half) -> uint32_t {
+        if ((half & 0x7fff) > 0x7f80) return 0x7fff;
+        return half == 0x8000 ? 0 : half & 0x8000 ? half ^ 0x7fff : half;
+    };
+    return ordered(pair & 0xffff) | ordered(pair >> 16) << 16;
+#else
+    uint32_t plain, negative;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(plain) : "r"(pair), "r"(0x3f803f80u), "r"(0u));
+    asm("prmt.b32 %0, %1, 0, 0xbb99;" : "=r"(negative) : "r"(plain));
+    return plain ^ (negative & 0x7fff7fffu);
+#endif
+}
+
 // mma.sync.m16n8k16, bf16 with f32 sums: d += a b, a 16x16 by rows, b 16x8 by columns. Two numbers a register, the lower column
 // (of b: row) in the lower half. With g = lane / 4 and t = lane % 4, a lane holds
 //   a[0], a[1]: rows g, g + 8, columns 2t, 2t + 1;  a[2], a[3]: the same rows, columns 2t + 8, 2t + 9

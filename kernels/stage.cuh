@@ -67,6 +67,8 @@ struct Stage {
 };
 static_assert(sizeof(Source) == 72 && sizeof(Tiling) == 32 && sizeof(Window) == 24 && sizeof(Stage) == 224);
 
+constexpr uint32_t MAXIMUM = 0; // Stage::kind; otherwise an average
+
 // The task of this block, or null where the launch has fewer tasks than its grid.
 __device__ __forceinline__ const Stage* task(const Stage* stages, const uint32_t* count) {
     return blockIdx.y < *count ? stages + blockIdx.y : nullptr;

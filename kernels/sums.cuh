@@ -48,6 +48,22 @@ struct alignas(16) ChannelSums {
         }
     }
 
+    // Leaves them where a thread has columns `column` and the next, those of all threads eight lanes on.
+    __device__ __forceinline__ void leave(unsigned column, const float (&a)[2], const float (&b)[2]) {
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            float first = a[i], second = b[i];
+#pragma unroll
+            for (int offset = 16; offset >= 8; offset /= 2) {
+                first += __shfl_xor_sync(~0u, first, offset);
+                second += __shfl_xor_sync(~0u, second, offset);
+            }
+            if (threadIdx.x % 32 >= 8) continue;
+            of_warps[threadIdx.x / 32][0][column + i] = first;
+            of_warps[threadIdx.x / 32][1][column + i] = second;
+        }
+    }
+
     // use(column, a, b) with the sums of all warps, for each of `columns` columns, after a barrier. A barrier follows.
     template <class Use> __device__ __forceinline__ void each(unsigned columns, Use use) const {
         __syncthreads();
