@@ -180,7 +180,7 @@ template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __for
 } // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
-extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_3_16(ARGUMENTS) { gradient<3, 16, true>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_3_16(ARGUMENTS) { gradient<3, 16, false>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_3_32(ARGUMENTS) { gradient<3, 32, false>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) separable_gradient_bf16_3_64(ARGUMENTS) { gradient<3, 64, false>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_5_16(ARGUMENTS) { gradient<5, 16, false>(stages, count); }
