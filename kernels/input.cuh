@@ -96,6 +96,7 @@ template <class T> struct InputSlice {
         }
     }
 
+  private:
     // The stored numbers at a pixel; the network's input may have four.
     __device__ __forceinline__ void read(float (&out)[8], size_t pixel) const {
         if (!is_image) {
@@ -108,7 +109,6 @@ template <class T> struct InputSlice {
         out[4] = second.x, out[5] = second.y, out[6] = second.z, out[7] = second.w;
     }
 
-  private:
     // The normalized numbers of a pixel, or false and `outside`.
     __device__ __forceinline__ bool take(float (&numbers)[8], const Normalizer& normalizer, bool is_inside, unsigned place, float outside) const {
 #pragma unroll
@@ -145,8 +145,13 @@ template <class T> struct OutputGradient {
         if (!output) return;
         float y[8];
         load8(y, output + pixel * channels);
+        apply(dy, y);
+    }
+
+    // To dz of an output y that is normalized.
+    __device__ __forceinline__ void apply(float (&dz)[8], const float (&y)[8]) const {
 #pragma unroll
-        for (int i = 0; i < 8; i++) dy[i] = fmaf(dy[i], scale[i], fmaf(y[i] - mean[i], slope[i], offset[i]));
+        for (int i = 0; i < 8; i++) dz[i] = fmaf(dz[i], scale[i], fmaf(y[i] - mean[i], slope[i], offset[i]));
     }
 };
 

@@ -4,12 +4,13 @@
 //     Gradients, with dnode that of the sum: dz += gate * dnode for each source in order, dgate = sum over pixels and channels of
 //     dnode * z. Everything between loads and stores is f32. A node without sources is zero.
 // Layout: all maps [image][pixel][channel], of the same channels.
-// Mapping: one block a tile of up to 128 pixels (x), a task (y) and 16 (forward) or 64 (gradient) channels (z). 256 threads, each eight
-//     channels of a pixel at a time. A value may be a source twice: the same thread adds both.
-// Shared memory: forward, a tile of sums in f32; gradient, sums of warps, then dnode in f32 as each thread reads it again for every source.
+// Mapping: one block a chunk of tiles of up to 128 pixels (x), a task (y) and 16 (forward) or 64 (gradient) channels (z). 256 threads, each
+//     eight channels of a pixel at a time; the gradient takes the chunk source by source. A value may be a source twice: the same thread
+//     adds both.
+// Shared memory: forward, a tile of sums in f32; gradient, sums of warps.
 // Gate sums: [part][column], column = blockIdx.z: gridDim.x * gridDim.z numbers a source.
-// Traffic: forward reads every source and writes one map; gradient reads dnode and, of each source that wants sums or a gate's gradient, its
-//     values, and writes (where it accumulates, also reads) its gradient.
+// Traffic: forward reads every source and writes one map; gradient reads dnode (again for every source, from a cache) and, of each source that
+//     wants sums or a gate's gradient, its values, and writes (where it accumulates, also reads) its gradient.
 // Determinism: sources in order; tiles and groups of channels are functions of the stage's shape alone.
 #include "input_gradient.cuh"
 #include "output.cuh"
@@ -78,49 +79,38 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
     NodeSums& shared = shared_memory<NodeSums>();
-    const Tile tile(stage.to, blockIdx.x);
+    const Tiles tiles(stage.to, stage.to.chunk);
+    const Tile last(stage.to, tiles.end - 1);
     const unsigned first = blockIdx.z * COLUMNS;
     const ChannelThreads threads(min(COLUMNS, stage.out_channels - first));
-    const unsigned channel = first + threads.group * 8, begin = threads.has_group() ? threads.begin : tile.count;
-    // A thread's n-th dnode: halves of four channels, `own[2 n THREADS]` and THREADS on.
-    float4* const own = reinterpret_cast<float4*>(&shared + 1) + threadIdx.x;
-    if (begin < tile.count) {
-        const OutputGradient<T> gradient(stage, channel);
-        for (unsigned p = begin, n = 0; p < tile.count; p += threads.step, n += 2 * THREADS) {
-            float dnode[8];
-            gradient.read(dnode, tile.first + p);
-            own[n] = make_float4(dnode[0], dnode[1], dnode[2], dnode[3]);
-            own[n + THREADS] = make_float4(dnode[4], dnode[5], dnode[6], dnode[7]);
-        }
-    }
+    const unsigned channel = first + threads.group * 8;
+    // Tiles of a chunk follow one another in the map.
+    const unsigned end = threads.has_group() ? last.first + last.count : 0, begin = Tile(stage.to, tiles.begin).first + threads.begin;
+    const OutputGradient<T> gradient(stage, threads.has_group() ? channel : stage.out_channels);
     for (unsigned s = 0; s < stage.source_count; s++) {
         const Source& source = stage.sources[s];
-        float dz[8] = {}, dz_xhat[8] = {}, gate_sum = 0.0f;
-        if (begin < tile.count && (source.gradient || source.gate_sums)) {
-            ChannelsGradientWriter<T, 8> writer({&source, channel}, false);
-            const GradientConstants<8> constants(writer.to);
-            const float gate = gate_of(source);
-            for (unsigned p = begin, n = 0; p < tile.count; p += threads.step, n += 2 * THREADS) {
-                const size_t pixel = tile.first + p;
-                const float4 a = own[n], b = own[n + THREADS];
-                float dnode[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
-                if (source.gate_sums) {
-                    float z[8];
-                    load8(z, static_cast<const T*>(source.values) + pixel * source.channels + channel);
-                    constants.normalizer.apply(z);
+        if (!source.gradient && !source.gate_sums) continue;
+        ChannelsGradientWriter<T, 8> writer({&source, channel}, false);
+        const GradientConstants<8> constants(threads.has_group() ? writer.to : SourcePlace{nullptr, 0});
+        const float gate = gate_of(source);
+        float gate_sum = 0.0f;
+        for (unsigned pixel = begin; pixel < end; pixel += threads.step) {
+            float dnode[8];
+            gradient.read(dnode, pixel);
+            if (source.gate_sums) {
+                float z[8];
+                load8(z, static_cast<const T*>(source.values) + size_t(pixel) * source.channels + channel);
+                constants.normalizer.apply(z);
 #pragma unroll
-                    for (int i = 0; i < 8; i++) gate_sum = fmaf(dnode[i], z[i], gate_sum);
-                }
-                if (!source.gradient) continue;
-#pragma unroll
-                for (int i = 0; i < 8; i++) dnode[i] *= gate;
-                writer.write(constants, pixel, dnode);
+                for (int i = 0; i < 8; i++) gate_sum = fmaf(dnode[i], z[i], gate_sum);
             }
+            if (!source.gradient) continue;
 #pragma unroll
-            for (int i = 0; i < 8; i++) dz[i] = writer.dz_sum[i], dz_xhat[i] = writer.xhat_sum[i];
+            for (int i = 0; i < 8; i++) dnode[i] *= gate;
+            writer.write(constants, pixel, dnode);
         }
         if (source.sums) {
-            shared.channels.leave(threads, dz, dz_xhat);
+            shared.channels.leave(threads, writer.dz_sum, writer.xhat_sum);
             write_sums(shared.channels, threads.groups * 8, [&](unsigned column) { return SourcePlace{&source, first + column}; });
         }
         if (source.gate_sums) write_gate_sum(source, gate_sum, shared.gates);

@@ -1,11 +1,11 @@
 // Max and average pools over windows of any kernel up to 7, stride, dilation and padding.
 //
 // Mathematics: a = relu(normalize(input)), rounded to the type of storage. Maximum: y[p] is the largest tap, by strict > in row-major order
-//     from minus infinity; a NaN wins. Average: the sum of the valid taps divided by their number. Gradients, with dy that of the raw
+//     from minus infinity; a NaN wins. Average: the sum of the valid taps times the reciprocal of their number. Gradients, with dy that of the raw
 //     output in f32: da[q] = sum over the windows of q, in row-major order, of dy[p] where q is p's largest tap (of NaNs the last), or
-//     of dy[p] / valid taps. The largest tap is found again from the stored input.
+//     of dy[p] / valid taps. pool_runs.cu has the windows of search spaces. The largest tap is found again from the stored input.
 // Layout: maps [image][row][column][channel]; the output has the channels of the concatenated input, padding included.
-// Mapping: one block a tile of up to 128 pixels (x), a task (y) and 16 channels (z): of the output in forward, of the input in gradient.
+// Mapping: one block a chunk of tiles of up to 128 pixels (x), a task (y) and 16 channels (z): of the output in forward, else of the input.
 //     256 threads, each eight channels of a pixel at a time.
 // Shared memory: a slice of 16 channels of the input under the windows; then, in the same place, the tile's results in f32 (forward), or dy
 //     of every window that holds a pixel of the tile (gradient), whose largest taps stand before it, a byte each.
@@ -30,12 +30,15 @@ __device__ __forceinline__ bool wins(float value, float largest) { return value 
 
 // Taps that lie inside, along one axis of `size` pixels, of the window of output pixel `index`.
 __device__ __forceinline__ unsigned valid_taps(const Window& window, int index, unsigned size) {
-    unsigned count = 0;
-    for (unsigned tap = 0; tap < window.kernel; tap++) count += unsigned(index * int(window.stride) - int(window.padding) + int(tap * window.dilation)) < size;
+    unsigned count = 0, place = index * int(window.stride) - int(window.padding);
+#pragma unroll 1
+    for (unsigned tap = 0; tap < window.kernel; tap++, place += window.dilation) count += place < size;
     return count;
 }
-__device__ __forceinline__ float valid_taps(const Stage& stage, const Pixel& at) {
-    return float(valid_taps(stage.window, at.y, stage.from.height) * valid_taps(stage.window, at.x, stage.from.width));
+
+// What a tap of a window's average counts.
+__device__ __forceinline__ float share_of_tap(const Stage& stage, const Pixel& at) {
+    return 1.0f / float(valid_taps(stage.window, at.y, stage.from.height) * valid_taps(stage.window, at.x, stage.from.width));
 }
 
 // The pool of eight channels of a tile's pixel, whose window begins at `first` in the slice.
@@ -51,9 +54,9 @@ __device__ __forceinline__ void pool(float (&out)[8], const Stage& stage, const 
         for (int i = 0; i < 8; i++) out[i] = maximum ? (wins(values[i], out[i]) ? values[i] : out[i]) : out[i] + values[i];
     });
     if (maximum) return;
-    const float count = valid_taps(stage, at);
+    const float share = share_of_tap(stage, at);
 #pragma unroll
-    for (int i = 0; i < 8; i++) out[i] /= count;
+    for (int i = 0; i < 8; i++) out[i] *= share;
 }
 
 // Shared memory: sums; then a slice of the input, or a tile of results.
@@ -144,8 +147,8 @@ __device__ __forceinline__ void find_largest(uint8_t* largest, const Stage& stag
     }
 }
 
-// to[window of the halo][SLICE<float>]: dy of 16 channels from `channel`, of an average divided by the window's taps; zero where there is
-// no window or channel.
+// to[window of the halo][SLICE<float>]: dy of 16 channels from `channel`, of an average what each tap gets of it; zero where there is no
+// window or channel.
 template <class T> __device__ __forceinline__ void fill_shares(float* to, const Stage& stage, const Halo& windows, unsigned channel) {
     const unsigned half = threadIdx.x % 2 * 8;
     const OutputGradient<T> gradient(stage, channel + half);
@@ -156,9 +159,9 @@ template <class T> __device__ __forceinline__ void fill_shares(float* to, const 
             gradient.read(dy, place);
             if (stage.kind != MAXIMUM) {
                 const Pixel at = windows.pixel(w);
-                const float count = valid_taps(stage, {at.image, windows.y + at.y, windows.x + at.x});
+                const float share = share_of_tap(stage, {at.image, windows.y + at.y, windows.x + at.x});
 #pragma unroll
-                for (int i = 0; i < 8; i++) dy[i] /= count;
+                for (int i = 0; i < 8; i++) dy[i] *= share;
             }
         }
         store8(to + w * SLICE<float> + half, dy);
@@ -223,14 +226,13 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     float* const shares = reinterpret_cast<float*>(slice);
     const Tiles tiles(stage.from, stage.from.chunk);
 
-    const Rectangle all(stage.from);
-    const InputSlice<T> input(stage, channel);
     InputGradientWriter<T> writer(stage, channel, min(CHANNELS, stage.in_channels - channel));
     for (Tile tile(stage.from, tiles.begin); tile.index < tiles.end; tile.advance(stage.from)) {
         halos.place(stage, tile);
         __syncthreads();
         if (stage.kind == MAXIMUM) {
-            input.fill(slice, stage, halos.input, -INFINITY);
+            // Anew, as its registers are wanted in between.
+            InputSlice<T>(stage, channel).fill(slice, stage, halos.input, -INFINITY);
             __syncthreads();
             if (kernel == 3) {
                 find_largest<T, 3>(largest, stage, halos.windows, halos.input, slice);
@@ -244,7 +246,7 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
         writer.write(tile, [&](float (&du)[8], unsigned p, unsigned group) {
             const float* from = shares + group * 8;
             const uint8_t* taps = largest + group * 8;
-            Pixel at = all.pixel(p);
+            Pixel at = Rectangle(stage.from).pixel(p);
             at.image += tile.image, at.y += tile.y, at.x += tile.x;
             if (kernel == 3 && stride == 1) {
                 gather<3, 1>(du, stage, at, halos.windows, from, taps);
@@ -261,7 +263,7 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
 } // namespace
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
-extern "C" __global__ void __launch_bounds__(256, 3) pool_forward_f32(ARGUMENTS) { forward<float>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 3) pool_forward_bf16(ARGUMENTS) { forward<bf16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) pool_forward_f32(ARGUMENTS) { forward<float>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 2) pool_forward_bf16(ARGUMENTS) { forward<bf16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) pool_gradient_f32(ARGUMENTS) { gradient<float>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) pool_gradient_bf16(ARGUMENTS) { gradient<bf16>(stages, count); }

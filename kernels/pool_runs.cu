@@ -18,8 +18,43 @@
 
 namespace {
 
-constexpr unsigned PIXEL = CHANNELS + 4;  // distance of pixels in slices of keys, of dy and of largest taps
-constexpr uint32_t OUTSIDE = 0x80008000u; // a pair of numbers below all others
+constexpr unsigned PIXEL = CHANNELS + 4;   // distance of pixels in slices of keys, of dy and of largest taps
+constexpr uint32_t LOWEST = 0xff80ff80u; // a pair of minus infinity
+constexpr unsigned AT_ONCE = 2;          // pixels that a thread reads before it works on them
+
+// use(h, pairs) with eight channels of every pixel of the halo, as pairs of bf16; `outside` where there is no pixel or channel.
+template <class Use>
+__device__ __forceinline__ void each_pixel(const InputSlice<bf16>& input, const Stage& stage, const Halo& halo, uint32_t outside, Use use) {
+    const Normalizer normalizer(input.rows, input.channels);
+    for (unsigned begin = threadIdx.x / 2; begin < halo.pixels(); begin += AT_ONCE * THREADS / 2) {
+        uint4 bits[AT_ONCE] = {};
+        bool present[AT_ONCE];
+#pragma unroll
+        for (unsigned n = 0; n < AT_ONCE; n++) {
+            unsigned place;
+            present[n] = halo.find(place, stage.from, begin + n * THREADS / 2) && input.values;
+            if (present[n]) bits[n] = *reinterpret_cast<const uint4*>(static_cast<const bf16*>(input.values) + size_t(place) * input.channels);
+        }
+#pragma unroll
+        for (unsigned n = 0; n < AT_ONCE; n++) {
+            const unsigned h = begin + n * THREADS / 2;
+            if (h >= halo.pixels()) break;
+            uint32_t pairs[4] = {outside, outside, outside, outside};
+            if (present[n]) {
+                float numbers[8];
+                unpack8(numbers, bits[n]);
+                normalizer.apply(numbers);
+#pragma unroll
+                for (unsigned i = 0; i < 4; i++) pairs[i] = pack_bf16(numbers[2 * i], numbers[2 * i + 1]);
+                if (stage.relu) {
+#pragma unroll
+                    for (unsigned i = 0; i < 4; i++) pairs[i] = larger_bf16(pairs[i], 0);
+                }
+            }
+            use(h, pairs);
+        }
+    }
+}
 
 // One over the taps of a 3x3 window at row (or column) `index` that lie inside.
 __device__ __forceinline__ float share(int index, unsigned size) {
@@ -133,7 +168,9 @@ __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* cou
     for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
         place_under(halo, stage, tile);
         __syncthreads();
-        input.fill(slice, stage, halo, maximum ? -INFINITY : 0.0f);
+        each_pixel(input, stage, halo, maximum ? LOWEST : 0, [&](unsigned h, const uint32_t (&pairs)[4]) {
+            *reinterpret_cast<uint4*>(slice + h * SLICE<bf16> + input.half) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+        });
         __syncthreads();
         uint32_t pairs[RUN];
         if (maximum) {
@@ -154,26 +191,15 @@ __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* cou
 
 // keys[pixel of the halo][PIXEL] of the input.
 __device__ __forceinline__ void fill_keys(uint32_t* keys, const InputSlice<bf16>& input, const Stage& stage, const Halo& halo) {
-    const Normalizer normalizer(input.rows, input.channels);
-    for (unsigned h = threadIdx.x / 2; h < halo.pixels(); h += THREADS / 2) {
-        uint32_t pairs[4] = {OUTSIDE, OUTSIDE, OUTSIDE, OUTSIDE};
-        unsigned place;
-        if (halo.find(place, stage.from, h) && input.values) {
-            float numbers[8];
-            input.read(numbers, place);
-            normalizer.apply(numbers);
-            if (stage.relu) relu_channels(numbers);
-#pragma unroll
-            for (unsigned i = 0; i < 4; i++) pairs[i] = ordered_bf16(pack_bf16(numbers[2 * i], numbers[2 * i + 1]));
-        }
+    each_pixel(input, stage, halo, LOWEST, [&](unsigned h, const uint32_t (&pairs)[4]) {
         const uint32_t low = 0xffffu - h;
         uint4* const to = reinterpret_cast<uint4*>(keys + h * PIXEL + input.half);
 #pragma unroll
         for (unsigned i = 0; i < 2; i++) {
-            const uint32_t a = pairs[2 * i], b = pairs[2 * i + 1];
+            const uint32_t a = ordered_bf16(pairs[2 * i]), b = ordered_bf16(pairs[2 * i + 1]);
             to[i] = make_uint4(a << 16 | low, (a & 0xffff0000u) | low, b << 16 | low, (b & 0xffff0000u) | low);
         }
-    }
+    });
 }
 
 // The windows that hold a pixel of a tile with a border all around, and the keys under those that may lie inside the map.
@@ -220,22 +246,40 @@ __device__ __forceinline__ void find_largest(uint16_t* largest, const uint32_t* 
 __device__ __forceinline__ void fill_shares(float* shares, uint16_t* largest, const Stage& stage, const Halo& windows, unsigned channel) {
     const unsigned half = threadIdx.x % 2 * 8;
     const OutputGradient<bf16> gradient(stage, channel + half);
-    for (unsigned w = threadIdx.x / 2; w < windows.pixels(); w += THREADS / 2) {
-        float dy[8] = {};
-        unsigned place;
-        if (windows.find(place, stage.to, w) && gradient.gradient) {
-            gradient.read(dy, place);
+    for (unsigned begin = threadIdx.x / 2; begin < windows.pixels(); begin += AT_ONCE * THREADS / 2) {
+        uint4 dz[AT_ONCE] = {}, y[AT_ONCE] = {};
+        bool present[AT_ONCE];
+#pragma unroll
+        for (unsigned n = 0; n < AT_ONCE; n++) {
+            unsigned place;
+            present[n] = windows.find(place, stage.to, begin + n * THREADS / 2) && gradient.gradient;
+            if (!present[n]) continue;
+            const size_t at = size_t(place) * gradient.channels;
+            dz[n] = *reinterpret_cast<const uint4*>(gradient.gradient + at);
+            if (gradient.output) y[n] = *reinterpret_cast<const uint4*>(gradient.output + at);
+        }
+#pragma unroll
+        for (unsigned n = 0; n < AT_ONCE; n++) {
+            const unsigned w = begin + n * THREADS / 2;
+            if (w >= windows.pixels()) break;
+            float dy[8];
+            unpack8(dy, dz[n]);
+            if (!present[n]) {
+                uint2* const none = reinterpret_cast<uint2*>(largest + w * PIXEL + half);
+                none[0] = none[1] = {0, 0};
+            } else if (gradient.output) {
+                float values[8];
+                unpack8(values, y[n]);
+                gradient.apply(dy, values);
+            }
             if (stage.kind != MAXIMUM) {
                 const Pixel at = windows.pixel(w);
                 const float part = share(windows.y + at.y, stage.to.height) * share(windows.x + at.x, stage.to.width);
 #pragma unroll
                 for (int i = 0; i < 8; i++) dy[i] *= part;
             }
-        } else {
-            uint2* const none = reinterpret_cast<uint2*>(largest + w * PIXEL + half);
-            none[0] = none[1] = {0, 0};
+            store8(shares + w * PIXEL + half, dy);
         }
-        store8(shares + w * PIXEL + half, dy);
     }
 }
 

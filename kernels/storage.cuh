@@ -16,11 +16,12 @@ __device__ __forceinline__ void load8(float (&out)[8], const float* from) {
     out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
 }
 
-__device__ __forceinline__ void load8(float (&out)[8], const bf16* from) {
-    const uint4 bits = *reinterpret_cast<const uint4*>(from);
+__device__ __forceinline__ void unpack8(float (&out)[8], const uint4& bits) {
     unpack_bf16(out[0], out[1], bits.x), unpack_bf16(out[2], out[3], bits.y);
     unpack_bf16(out[4], out[5], bits.z), unpack_bf16(out[6], out[7], bits.w);
 }
+
+__device__ __forceinline__ void load8(float (&out)[8], const bf16* from) { unpack8(out, *reinterpret_cast<const uint4*>(from)); }
 
 __device__ __forceinline__ void store8(float* to, const float (&values)[8]) {
     *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);

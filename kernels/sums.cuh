@@ -48,20 +48,15 @@ struct alignas(16) ChannelSums {
         }
     }
 
-    // Leaves them where a thread has columns `column` and the next, those of all threads eight lanes on.
+    // The same where a thread has columns `column` and the next, those of the threads eight lanes on: of four numbers, two lanes 16 apart add
+    // two each, and of these two lanes 8 apart one each.
     __device__ __forceinline__ void leave(unsigned column, const float (&a)[2], const float (&b)[2]) {
+        const bool second = threadIdx.x & 16, odd = threadIdx.x & 8;
+        float own[2];
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
-            float first = a[i], second = b[i];
-#pragma unroll
-            for (int offset = 16; offset >= 8; offset /= 2) {
-                first += __shfl_xor_sync(~0u, first, offset);
-                second += __shfl_xor_sync(~0u, second, offset);
-            }
-            if (threadIdx.x % 32 >= 8) continue;
-            of_warps[threadIdx.x / 32][0][column + i] = first;
-            of_warps[threadIdx.x / 32][1][column + i] = second;
-        }
+        for (int i = 0; i < 2; i++) own[i] = (second ? b[i] : a[i]) + __shfl_xor_sync(~0u, second ? a[i] : b[i], 16);
+        const float sum = (odd ? own[1] : own[0]) + __shfl_xor_sync(~0u, odd ? own[0] : own[1], 8);
+        of_warps[threadIdx.x / 32][second][column + odd] = sum;
     }
 
     // use(column, a, b) with the sums of all warps, for each of `columns` columns, after a barrier. A barrier follows.

@@ -34,17 +34,13 @@ fn forward(geometry: &Geometry, storage: Storage) -> StageLaunch {
 }
 
 fn gradient(geometry: &Geometry, storage: Storage) -> StageLaunch {
-    let tiling = &geometry.to;
-    // Eight channels a thread, so that a row of threads covers a pixel.
-    let row = (geometry.out_channels.min(COLUMNS) / 8).next_power_of_two();
-    let pixels_of_thread = (tiling.together * tiling.rows * tiling.columns).div_ceil(StageLaunch::THREADS / row);
     StageLaunch {
         kernel: match storage {
             Storage::F32 => "node_gradient_f32",
             Storage::Bf16 => "node_gradient_bf16",
         },
-        parts: tiling.tiles,
+        parts: geometry.to.chunks(),
         columns: geometry.out_channels.div_ceil(COLUMNS),
-        shared_bytes: NODE_SUMS_BYTES + pixels_of_thread * StageLaunch::THREADS * 8 * 4,
+        shared_bytes: NODE_SUMS_BYTES,
     }
 }

@@ -14,8 +14,7 @@ fn comparable(values: &[f32]) -> Vec<Option<u32>> {
     values.iter().map(|value| (!value.is_nan()).then_some(value.to_bits())).collect()
 }
 
-/// The largest taps have the CPU's bits. Of means, which the CPU multiplies by the rounded reciprocal of the number of taps, NaN stands where it
-/// does there, and the others differ by roundings.
+/// The largest taps have the CPU's bits. Of means, NaN stands where it does there, and the others differ by roundings.
 fn assert_pooled_alike(kind: PoolKind, found: &[f32], expected: &[f32], op: &Pool) {
     if kind == PoolKind::Max {
         assert_eq!(comparable(found), comparable(expected), "{op:?}");
