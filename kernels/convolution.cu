@@ -5,13 +5,14 @@
 //     da[q][k] = sum over t, n of dy[p: window(p) + t = q][n] * w[t][k][n], dy from the gradient of the normalized output; weight
 //     gradient dw[t][k][n] = sum over p of a[window(p) + t][k] * dy[p][n].
 // Layout: maps [image][row][column][channel]; weights [tap][input channel][output channel]; partial weight gradients [chunk] of these.
-// Mapping: forward, one block a tile of up to 128 output pixels (x), a task (y) and COLUMNS output channels (z); input gradient likewise
-//     with input pixels and channels; weight gradient, one block a chunk of WEIGHT_TILES tiles (x), a task (y) and 16 input channels times
+// Mapping: forward, one block a chunk of tiles of up to 128 output pixels (x), a task (y) and COLUMNS output channels (z); input gradient likewise with
+//     input pixels and channels; weight gradient, one block a chunk of WEIGHT_TILES tiles (x), a task (y) and some slices of 16 input channels times
 //     COLUMNS output channels times nine taps (z). 256 threads; the products are those of product.cuh.
-// Shared memory: a slice of 16 channels of the tile and its border, the weights of that slice for nine taps; then, in the same place,
-//     the tile's sums in f32. The host computes the size (src/ops/convolution/cuda.rs).
+// Shared memory: a slice of 16 channels of the tile and its border (weight gradient: some slices), and the weights of all slices, or where there is no
+//     room those of one slice for nine taps; then, in the slice's place, the tile's sums in f32. The host computes the size
+//     (src/ops/convolution/cuda.rs).
 // Traffic: forward (in + out) numbers a pixel; input gradient reads dy, y and writes dx, reading the input again for its ReLU; weight
-//     gradient reads in + 2 out. 2 * taps * in * out FLOPs a pixel each. Floor on an H100: bytes / 3.35e12 s, FLOPs / 0.99e15 s in bf16.
+//     gradient reads in + 2 out, the one again for every group of columns, the other for every group of slices. 2 * taps * in * out FLOPs a pixel each. Floor on an H100: bytes / 3.35e12 s, FLOPs / 0.99e15 s in bf16.
 // Determinism: a sum runs over slices, then taps, then 16 channels in the order of one product; tiles and chunks are functions of the
 //     stage's shape alone.
 #include "input_gradient.cuh"
@@ -85,7 +86,7 @@ template <class T, unsigned COLUMNS, bool TRANSPOSED> struct KeptWeights {
     }
 };
 
-// of_taps[tap], with one more number that is read and not used. A barrier must follow.
+// of_taps[tap], with one more number that may be read and is not used. A barrier must follow.
 template <class Of> __device__ __forceinline__ void find_taps(unsigned* of_taps, const Window& window, Of of) {
     for (unsigned tap = threadIdx.x; tap <= window.taps; tap += THREADS) of_taps[tap] = of(tap_place(window, tap));
 }
@@ -161,23 +162,22 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void input_gradi
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
     const unsigned slices = divide_up(stage.out_channels, CHANNELS), taps = stage.window.taps;
-    const unsigned column = blockIdx.z * COLUMNS, columns = min(COLUMNS, stage.in_channels - column);
+    const unsigned column = blockIdx.z * COLUMNS;
     ChannelSums& shared = shared_memory<ChannelSums>();
-    // At stride 1 how far in a slice the taps lie from the first, else their row and column, a byte each.
-    unsigned* const of_taps = reinterpret_cast<unsigned*>(&shared + 1);
-    float* const constants = reinterpret_cast<float*>(of_taps + padded_taps(taps));
-    for (unsigned s = 0; s < slices; s++) StagedOutputGradient<T>::stage_constants(constants + s * 4 * CHANNELS, CHANNELS, stage, s * CHANNELS);
     // Sixteen zeros, for taps that no window has.
-    T* const zeros = reinterpret_cast<T*>(constants + slices * 4 * CHANNELS);
+    T* const zeros = reinterpret_cast<T*>(&shared + 1);
     if (threadIdx.x < CHANNELS) store1<T>(zeros + threadIdx.x, 0.0f);
+    float* const constants = reinterpret_cast<float*>(zeros + CHANNELS);
+    for (unsigned s = 0; s < slices; s++) StagedOutputGradient<T>::stage_constants(constants + s * 4 * CHANNELS, CHANNELS, stage, s * CHANNELS);
+    // At stride 1 how far in a slice the taps lie from the first, else their row and column, a byte each.
+    unsigned* const of_taps = reinterpret_cast<unsigned*>(constants + slices * 4 * CHANNELS);
     Halo halo = above_pixels(stage);
     const unsigned stride = stage.window.stride;
     find_taps(of_taps, stage.window, [&](TapPlace at) { return stride == 1 ? (at.y * halo.columns.value + at.x) * SLICE<T> : at.y * 256 + at.x; });
-    const KeptWeights<T, COLUMNS, true> weights(zeros + CHANNELS, stage, slices, column, halo);
+    const KeptWeights<T, COLUMNS, true> weights(reinterpret_cast<T*>(of_taps + padded_taps(taps)), stage, slices, column, halo);
     T* const slice = weights.end();
     float* const sums = reinterpret_cast<float*>(slice);
     const Tiles tiles(stage.from, stage.from.chunk);
-    const bool pointwise = is_pointwise(stage.window);
 
     Product<T, COLUMNS> product;
     // Of the pixels of a thread's rows at stride 1 the places of the windows whose first tap they are; else image, row and column, a byte each.
@@ -189,7 +189,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void input_gradi
         const Pixel pixel = all.pixel(product.row(r) < all.pixels() ? product.row(r) : 0);
         places[r] = stride == 1 ? halo.place(pixel.image, pixel.y + span, pixel.x + span) * SLICE<T> : (pixel.image * 256 + pixel.y) * 256 + pixel.x;
     }
-    InputGradientWriter<T> writer(stage, column, columns);
+    InputGradientWriter<T> writer(stage, column, min(COLUMNS, stage.in_channels - column));
     for (Tile tile(stage.from, tiles.begin); tile.index < tiles.end; tile.advance(stage.from)) {
         place_above(halo, stage, tile);
         product = Product<T, COLUMNS>();
@@ -197,13 +197,11 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void input_gradi
             for (unsigned first = 0; first < taps; first += weights.together) {
                 const unsigned some = min(weights.together, taps - first);
                 __syncthreads();
-                if (first == 0) fill_output_gradient<T>(slice, constants + s * 4 * CHANNELS, stage, s * CHANNELS, halo.pixels(), SlicePixels{halo, stage.to, tile, pointwise});
-                const T* right = weights.of(s, first, some);
+                if (first == 0) fill_output_gradient<T>(slice, constants + s * 4 * CHANNELS, stage, s * CHANNELS, halo.pixels(), SlicePixels{halo, stage.to, tile, is_pointwise(stage.window)});
+                const T* const right = weights.of(s, first, some);
                 __syncthreads();
-                unsigned next = of_taps[first];
-                for (unsigned tap = first; tap < first + some; tap++, right += weights.MATRIX) {
-                    const unsigned of_tap = next;
-                    next = of_taps[tap + 1];
+                for (unsigned tap = first; tap < first + some; tap++) {
+                    const unsigned of_tap = of_taps[tap];
                     const T* left[product.ROWS];
                     bool any = true;
                     if (stride == 1) {
@@ -218,12 +216,12 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void input_gradi
                         }
                         any = __any_sync(~0u, any);
                     }
-                    if (any) product.add(left, right, columns);
+                    if (any) product.add(left, right + (tap - first) * weights.MATRIX, writer.threads.groups * 8);
                 }
             }
         }
         __syncthreads();
-        spill(sums, product, columns);
+        spill(sums, product, writer.threads.groups * 8);
         writer.write(tile, sums, TILE<COLUMNS>);
     }
     writer.finish(stage, shared);
@@ -299,7 +297,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) convolution_forward_f32_64(
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) convolution_forward_bf16_64(ARGUMENTS) { forward<bf16, 64>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) convolution_input_gradient_f32_16(ARGUMENTS) { input_gradient<float, 16>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) convolution_input_gradient_f32_16(ARGUMENTS) { input_gradient<float, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) convolution_input_gradient_f32_32(ARGUMENTS) { input_gradient<float, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) convolution_input_gradient_f32_64(ARGUMENTS) { input_gradient<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) convolution_input_gradient_bf16_16(ARGUMENTS) { input_gradient<bf16, 16>(stages, count); }

@@ -114,7 +114,7 @@ template <unsigned COLUMNS> struct TapProduct<bf16, COLUMNS> {
         for (unsigned i = 0; i < UNITS; i++) of_units[i] = places.of_matrices[min(warp + i * WARPS, count - 1)] + lane / 8 % 2 * 8;
         const unsigned* const of_pixels = places.of_pixels + lane / 16 * 8 + lane % 8;
         right += lane % 16 * RIGHT<bf16, COLUMNS> + lane / 16 * 8;
-#pragma unroll 2
+#pragma unroll 1
         for (unsigned pixel = 0; pixel < TILE_PIXELS; pixel += 16) {
             const unsigned of_pixel = of_pixels[pixel];
             uint32_t b[COLUMNS / 16][4];
