@@ -130,15 +130,15 @@ template <class T> struct InputGradientWriter {
     ChannelsGradientWriter<T, 8> writer;
 
     __device__ __forceinline__ InputGradientWriter(const Stage& stage, unsigned first, unsigned columns)
-        : threads(columns), first(first), writer(threads.has_group() ? find_source(stage, first + threads.group * 8) : SourcePlace{nullptr, 0}, stage.relu) {}
+        : threads(columns), first(first), writer(threads.has_group() ? find_source(stage, first + threads.group() * 8) : SourcePlace{nullptr, 0}, stage.relu) {}
 
     // Of `count` pixels of the map from `first`. read(du, p, group) gives eight channels' du at the p-th of them, group by group.
     template <class Read> __device__ __forceinline__ void write(unsigned first, unsigned count, Read read) {
         if (!writer.is_wanted()) return;
         const GradientConstants<8> constants(writer.to);
-        for (unsigned p = threads.begin; p < count; p += threads.step) {
+        for (unsigned p = threads.begin(); p < count; p += threads.step()) {
             float du[8];
-            read(du, p, threads.group);
+            read(du, p, threads.group());
             writer.write(constants, first + p, du);
         }
     }

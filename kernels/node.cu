@@ -83,9 +83,9 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
     const Tile last(stage.to, tiles.end - 1);
     const unsigned first = blockIdx.z * COLUMNS;
     const ChannelThreads threads(min(COLUMNS, stage.out_channels - first));
-    const unsigned channel = first + threads.group * 8;
+    const unsigned channel = first + threads.group() * 8;
     // Tiles of a chunk follow one another in the map.
-    const unsigned end = threads.has_group() ? last.first + last.count : 0, begin = Tile(stage.to, tiles.begin).first + threads.begin;
+    const unsigned end = threads.has_group() ? last.first + last.count : 0, begin = Tile(stage.to, tiles.begin).first + threads.begin();
     const OutputGradient<T> gradient(stage, threads.has_group() ? channel : stage.out_channels);
     for (unsigned s = 0; s < stage.source_count; s++) {
         const Source& source = stage.sources[s];
@@ -94,7 +94,7 @@ template <class T> __device__ __forceinline__ void gradient(const Stage* stages,
         const GradientConstants<8> constants(threads.has_group() ? writer.to : SourcePlace{nullptr, 0});
         const float gate = gate_of(source);
         float gate_sum = 0.0f;
-        for (unsigned pixel = begin; pixel < end; pixel += threads.step) {
+        for (unsigned pixel = begin; pixel < end; pixel += threads.step()) {
             float dnode[8];
             gradient.read(dnode, pixel);
             if (source.gate_sums) {

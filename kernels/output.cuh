@@ -69,11 +69,11 @@ template <class T> struct OutputWriter {
         }
         pixels += float(tile.count);
         if (!threads.has_group()) return;
-        const float* const own = sums + threads.group * 8;
-        T* const to = static_cast<T*>(stage.output) + size_t(tile.first) * stage.out_channels + channel + threads.group * 8;
+        const float* const own = sums + threads.group() * 8;
+        T* const to = static_cast<T*>(stage.output) + size_t(tile.first) * stage.out_channels + channel + threads.group() * 8;
         float pivot[8];
-        load8(pivot, shared.pivots + threads.group * 8);
-        for (unsigned p = threads.begin; p < tile.count; p += threads.step) {
+        load8(pivot, shared.pivots + threads.group() * 8);
+        for (unsigned p = threads.begin(); p < tile.count; p += threads.step()) {
             float values[8];
 #pragma unroll
             for (int i = 0; i < 8; i++) values[i] = own[p * distance + i];

@@ -48,9 +48,6 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
     for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
         ring.place_under(stage, tile);
         Product<T, COLUMNS> product;
-        const T* left[product.ROWS];
-#pragma unroll
-        for (unsigned r = 0; r < product.ROWS; r++) left[r] = filtered + product.row(r) * SLICE<T>;
         for (unsigned channel = 0; channel < stage.in_channels; channel += CHANNELS) {
             __syncthreads();
             // A single slice has the same weights for all tiles.
@@ -63,6 +60,9 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
             __syncthreads();
             tile_filter.apply(filtered, slice, filter, stage, ring, of_tile);
             __syncthreads();
+            const T* left[product.ROWS];
+#pragma unroll
+            for (unsigned r = 0; r < product.ROWS; r++) left[r] = filtered + product.row(r) * SLICE<T>;
             product.add(left, right);
         }
         spill(sums, product);

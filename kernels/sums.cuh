@@ -14,15 +14,19 @@ __device__ __forceinline__ double warp_sum(double value) {
     return value;
 }
 
-// How the threads of a block share `groups` groups of eight channels of a tile: each has one group, of every `step`-th pixel from `begin`.
+// How the threads of a block share groups of eight channels of a tile: each has one group, of every `step`-th pixel from `begin`. Two numbers, from
+// which the others follow: registers are dear.
 struct ChannelThreads {
-    unsigned groups, stride, group, begin, step;
+    unsigned groups, shift; // a power of two of threads, at least `groups`, have the same pixel
 
     // For up to 64 columns.
-    __device__ __forceinline__ explicit ChannelThreads(unsigned columns)
-        : groups(columns / 8), stride(groups > 4 ? 8 : groups > 2 ? 4 : groups), group(threadIdx.x % stride), begin(threadIdx.x / stride), step(THREADS / stride) {}
+    __device__ __forceinline__ explicit ChannelThreads(unsigned columns) : groups(columns / 8), shift(groups > 4 ? 3 : groups > 2 ? 2 : groups - 1) {}
 
-    __device__ __forceinline__ bool has_group() const { return group < groups; }
+    __device__ __forceinline__ unsigned stride() const { return 1u << shift; }
+    __device__ __forceinline__ unsigned group() const { return threadIdx.x & (stride() - 1); }
+    __device__ __forceinline__ unsigned begin() const { return threadIdx.x >> shift; }
+    __device__ __forceinline__ unsigned step() const { return THREADS >> shift; }
+    __device__ __forceinline__ bool has_group() const { return group() < groups; }
 };
 
 // Room in shared memory for two sums of up to 64 channels from every warp.
@@ -37,13 +41,13 @@ struct alignas(16) ChannelSums {
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             float first = a[i], second = b[i];
-            for (unsigned offset = 16; offset >= threads.stride; offset /= 2) {
+            for (unsigned offset = 16; offset >= threads.stride(); offset /= 2) {
                 first += __shfl_xor_sync(~0u, first, offset);
                 second += __shfl_xor_sync(~0u, second, offset);
             }
-            if (lane < threads.stride) {
-                of_warps[warp][0][threads.group * 8 + i] = first;
-                of_warps[warp][1][threads.group * 8 + i] = second;
+            if (lane < threads.stride()) {
+                of_warps[warp][0][threads.group() * 8 + i] = first;
+                of_warps[warp][1][threads.group() * 8 + i] = second;
             }
         }
     }
