@@ -237,21 +237,19 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ unsigned slices_
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void weight_gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    const unsigned ins = stage.in_channels, outs = stage.out_channels, diagonal = stage.window.diagonal;
     LeftPlaces& places = shared_memory<LeftPlaces>();
     InputSlice<T>* const inputs = reinterpret_cast<InputSlice<T>*>(&places + 1);
     Halo halo = under_windows(stage);
-    const unsigned together = slices_together<T, COLUMNS>(divide_up(ins, CHANNELS), min(TAPS, stage.window.taps), halo);
+    const unsigned together = slices_together<T, COLUMNS>(divide_up(stage.in_channels, CHANNELS), min(TAPS, stage.window.taps), halo);
     float* const constants = reinterpret_cast<float*>(inputs + 2 * together);
     T* const right = reinterpret_cast<T*>(constants + 4 * COLUMNS);
     T* const left = right + TILE_PIXELS * RIGHT<T, COLUMNS>;
-    const unsigned across = divide_up(outs, COLUMNS), down = divide_up(ins, CHANNELS * together);
+    const unsigned across = divide_up(stage.out_channels, COLUMNS), down = divide_up(stage.in_channels, CHANNELS * together);
     const unsigned column = blockIdx.z % across * COLUMNS, channel = blockIdx.z / across % down * together * CHANNELS;
     const unsigned first = blockIdx.z / (across * down) * TAPS, taps = min(TAPS, stage.window.taps - first);
-    const unsigned columns = min(COLUMNS, outs - column), slices = min(together, divide_up(ins - channel, CHANNELS)), matrices = slices * taps;
+    const unsigned columns = min(COLUMNS, stage.out_channels - column), slices = min(together, divide_up(stage.in_channels - channel, CHANNELS)), matrices = slices * taps;
     const unsigned distance = halo.pixels() * SLICE<T>;
     const Tiles tiles(stage.to, WEIGHT_TILES);
-    const bool pointwise = is_pointwise(stage.window);
 
     find_slices(inputs, stage, channel, slices);
     StagedOutputGradient<T>::stage_constants(constants, COLUMNS, stage, column);
@@ -270,11 +268,12 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void weight_grad
         place_under(halo, stage, tile);
         __syncthreads();
         for (unsigned s = 0; s < slices; s++)
-            inputs[2 * s + threadIdx.x % 2].fill(left + s * distance, stage, halo.pixels(), SlicePixels{halo, stage.from, tile, pointwise});
+            inputs[2 * s + threadIdx.x % 2].fill(left + s * halo.pixels() * SLICE<T>, stage, halo.pixels(), SlicePixels{halo, stage.from, tile, is_pointwise(stage.window)});
         fill_gradient_rows<T, COLUMNS>(right, tile, gradient);
         __syncthreads();
         product.add(matrices, left, places, right, columns);
     }
+    const unsigned ins = stage.in_channels, outs = stage.out_channels, diagonal = stage.window.diagonal;
     const size_t len = size_t(ins) * outs, begin = blockIdx.x * (diagonal ? len : stage.window.taps * len) + column;
     product.each(matrices, columns, [&](unsigned matrix, unsigned row, unsigned n, auto& sums) {
         const unsigned slice = matrix / taps, tap = first + matrix - slice * taps, in = channel + slice * CHANNELS + row;

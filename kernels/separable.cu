@@ -25,16 +25,16 @@
 
 namespace {
 
-// Shared memory: sums of channels, the filter, the weights, the filtered tile, the ring, a tile of sums; the last two in one place where every tile
+// Shared memory: sums of channels, the weights, the filtered tile, the filter, the ring, a tile of sums; the last two in one place where every tile
 // fills the ring anew.
 template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
     ChannelSums& shared = shared_memory<ChannelSums>();
-    float* const filter = reinterpret_cast<float*>(&shared + 1);
-    T* const right = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
+    T* const right = reinterpret_cast<T*>(&shared + 1);
     T* const filtered = right + CHANNELS * RIGHT<T, COLUMNS>;
-    T* const slice = filtered + TILE_PIXELS * SLICE<T>;
+    float* const filter = reinterpret_cast<float*>(filtered + TILE_PIXELS * SLICE<T>);
+    T* const slice = reinterpret_cast<T*>(filter + stage.window.taps * CHANNELS);
     const unsigned column = blockIdx.z * COLUMNS;
     const Tiles tiles(stage.to, stage.to.chunk);
 

@@ -29,7 +29,7 @@ pub fn gradient(geometry: &Geometry, storage: Storage) -> Option<StageLaunch> {
         3 => ["separable_gradient_bf16_3_16", "separable_gradient_bf16_3_32", "separable_gradient_bf16_3_64"],
         _ => ["separable_gradient_bf16_5_16", "separable_gradient_bf16_5_32", "separable_gradient_bf16_5_64"],
     };
-    let transposed = right_bytes(storage, Columns::Sixteen, geometry.out_channels.next_multiple_of(CHANNELS));
+    let transposed = right_bytes(storage, Columns::Sixteen, columns.count());
     let tiles = slice_bytes(storage, TILE_PIXELS)
         + right_bytes(storage, columns, TILE_PIXELS)
         + sums_bytes(Columns::Sixteen)
