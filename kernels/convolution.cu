@@ -78,7 +78,7 @@ template <class T, unsigned COLUMNS, bool TRANSPOSED> struct KeptWeights {
   private:
     __device__ __forceinline__ void fill(T* to, unsigned slice, unsigned first, unsigned taps) const {
         const unsigned ins = stage.in_channels, outs = stage.out_channels;
-        fill_weights<T, COLUMNS, TRANSPOSED>(to, taps, slice * CHANNELS, column, [&](float(&values)[8], unsigned tap, unsigned in, unsigned out) {
+        fill_tap_weights<T, COLUMNS, TRANSPOSED>(to, taps, slice * CHANNELS, column, [&](float(&values)[8], unsigned tap, unsigned in, unsigned out) {
             if (in >= ins || out >= outs) return;
             const float* weights = stage.window.diagonal ? stage.weights[first + tap] : stage.weights[0] + size_t(first + tap) * ins * outs;
             load8(values, weights + in * outs + out);

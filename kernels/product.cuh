@@ -253,25 +253,38 @@ template <unsigned COLUMNS> struct PixelProduct<float, COLUMNS> {
     }
 };
 
+// Eight weights of a right matrix; see below.
+template <class T, unsigned COLUMNS, bool TRANSPOSED, class Read>
+__device__ __forceinline__ void fill_eight_weights(T* right, unsigned tap, unsigned row, unsigned group, unsigned channel, unsigned column, Read read) {
+    const unsigned in = row + (TRANSPOSED ? column : channel), out = group + (TRANSPOSED ? channel : column);
+    float values[8] = {};
+    read(values, tap, in, out);
+    T* to = right + tap * CHANNELS * RIGHT<T, COLUMNS>;
+    if (TRANSPOSED) {
+#pragma unroll
+        for (int j = 0; j < 8; j++) store1<T>(to + (group + j) * RIGHT<T, COLUMNS> + row, values[j]);
+    } else {
+        store8(to + row * RIGHT<T, COLUMNS> + group, values);
+    }
+}
+
 // right[tap][k][RIGHT<T, COLUMNS>]: weights of `taps` taps, input channels from `channel`, output channels from `column`, as they are (k is an
 // input channel) or transposed (k is an output channel, from `channel`, and columns are input channels). read(values, tap, input, output)
 // takes the weights of eight output channels, and leaves zeros where there are none.
 template <class T, unsigned COLUMNS, bool TRANSPOSED, class Read>
 __device__ __forceinline__ void fill_weights(T* right, unsigned taps, unsigned channel, unsigned column, Read read) {
     constexpr unsigned ROWS = TRANSPOSED ? COLUMNS : CHANNELS, GROUPS = (TRANSPOSED ? CHANNELS : COLUMNS) / 8;
+    for (unsigned i = threadIdx.x; i < taps * ROWS * GROUPS; i += THREADS)
+        fill_eight_weights<T, COLUMNS, TRANSPOSED>(right, i / (GROUPS * ROWS), i / GROUPS % ROWS, i % GROUPS * 8, channel, column, read);
+}
+
+// The same in fewer instructions where there are many taps: a thread's weights differ in the tap alone. It takes more registers.
+template <class T, unsigned COLUMNS, bool TRANSPOSED, class Read>
+__device__ __forceinline__ void fill_tap_weights(T* right, unsigned taps, unsigned channel, unsigned column, Read read) {
+    constexpr unsigned ROWS = TRANSPOSED ? COLUMNS : CHANNELS, GROUPS = (TRANSPOSED ? CHANNELS : COLUMNS) / 8;
     const unsigned group = threadIdx.x % GROUPS * 8, row = threadIdx.x / GROUPS % ROWS;
-    for (unsigned tap = threadIdx.x / (GROUPS * ROWS); tap < taps; tap += THREADS / (GROUPS * ROWS)) {
-        const unsigned in = row + (TRANSPOSED ? column : channel), out = group + (TRANSPOSED ? channel : column);
-        float values[8] = {};
-        read(values, tap, in, out);
-        T* to = right + tap * CHANNELS * RIGHT<T, COLUMNS>;
-        if (TRANSPOSED) {
-#pragma unroll
-            for (int j = 0; j < 8; j++) store1<T>(to + (group + j) * RIGHT<T, COLUMNS> + row, values[j]);
-        } else {
-            store8(to + row * RIGHT<T, COLUMNS> + group, values);
-        }
-    }
+    for (unsigned tap = threadIdx.x / (GROUPS * ROWS); tap < taps; tap += THREADS / (GROUPS * ROWS))
+        fill_eight_weights<T, COLUMNS, TRANSPOSED>(right, tap, row, group, channel, column, read);
 }
 
 // A tile of sums from a product, of the columns before `columns` at least.
