@@ -305,7 +305,7 @@ template <class T, unsigned KERNEL> __device__ __forceinline__ void depthwise_gr
 
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 1) separable_forward_f32_16(ARGUMENTS) { forward<float, 16>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_f32_32(ARGUMENTS) { forward<float, 32>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, 1) separable_forward_f32_32(ARGUMENTS) { forward<float, 32>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) separable_forward_f32_64(ARGUMENTS) { forward<float, 64>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_16(ARGUMENTS) { forward<bf16, 16>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_forward_bf16_32(ARGUMENTS) { forward<bf16, 32>(stages, count); }
