@@ -1,7 +1,7 @@
 // Max and average pools over windows of any kernel up to 7, stride, dilation and padding.
 //
 // Mathematics: a = relu(normalize(input)), rounded to the type of storage. Maximum: y[p] is the largest tap, by strict > in row-major order
-//     from minus infinity; a NaN wins. Average: the sum of the valid taps times the reciprocal of their number. Gradients, with dy that of the raw
+//     from minus infinity; a NaN wins. Average: the sum of the valid taps divided by their number. Gradients, with dy that of the raw
 //     output in f32: da[q] = sum over the windows of q, in row-major order, of dy[p] where q is p's largest tap (of NaNs the last), or
 //     of dy[p] / valid taps. pool_runs.cu has the windows of search spaces. The largest tap is found again from the stored input.
 // Layout: maps [image][row][column][channel]; the output has the channels of the concatenated input, padding included.
@@ -36,9 +36,9 @@ __device__ __forceinline__ unsigned valid_taps(const Window& window, int index, 
     return count;
 }
 
-// What a tap of a window's average counts.
-__device__ __forceinline__ float share_of_tap(const Stage& stage, const Pixel& at) {
-    return 1.0f / float(valid_taps(stage.window, at.y, stage.from.height) * valid_taps(stage.window, at.x, stage.from.width));
+// Taps of a window that lie inside.
+__device__ __forceinline__ float valid_taps(const Stage& stage, const Pixel& at) {
+    return float(valid_taps(stage.window, at.y, stage.from.height) * valid_taps(stage.window, at.x, stage.from.width));
 }
 
 // The pool of eight channels of a tile's pixel, whose window begins at `first` in the slice.
@@ -54,9 +54,9 @@ __device__ __forceinline__ void pool(float (&out)[8], const Stage& stage, const 
         for (int i = 0; i < 8; i++) out[i] = maximum ? (wins(values[i], out[i]) ? values[i] : out[i]) : out[i] + values[i];
     });
     if (maximum) return;
-    const float share = share_of_tap(stage, at);
+    const float count = valid_taps(stage, at), reciprocal = 1.0f / count;
 #pragma unroll
-    for (int i = 0; i < 8; i++) out[i] *= share;
+    for (int i = 0; i < 8; i++) out[i] = quotient(out[i], count, reciprocal);
 }
 
 // Shared memory: sums; then a slice of the input, or a tile of results.
@@ -159,9 +159,9 @@ template <class T> __device__ __forceinline__ void fill_shares(float* to, const 
             gradient.read(dy, place);
             if (stage.kind != MAXIMUM) {
                 const Pixel at = windows.pixel(w);
-                const float share = share_of_tap(stage, {at.image, windows.y + at.y, windows.x + at.x});
+                const float count = valid_taps(stage, {at.image, windows.y + at.y, windows.x + at.x}), reciprocal = 1.0f / count;
 #pragma unroll
-                for (int i = 0; i < 8; i++) dy[i] *= share;
+                for (int i = 0; i < 8; i++) dy[i] = quotient(dy[i], count, reciprocal);
             }
         }
         store8(to + w * SLICE<float> + half, dy);

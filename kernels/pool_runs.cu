@@ -56,11 +56,11 @@ __device__ __forceinline__ void each_pixel(const InputSlice<bf16>& input, const 
     }
 }
 
-// One over the taps of a 3x3 window at row (or column) `index` that lie inside.
-__device__ __forceinline__ float share(int index, unsigned size) {
-    const int outside = (index == 0) + (index + 1 == int(size));
-    return outside == 0 ? 1.0f / 3.0f : outside == 1 ? 0.5f : 1.0f;
-}
+// Of a 3x3 window at row (or column) `index`, the taps that lie inside.
+__device__ __forceinline__ int valid_taps(int index, unsigned size) { return 3 - (index == 0) - (index + 1 == int(size)); }
+
+// One over them.
+__device__ __forceinline__ float share(int taps) { return taps == 3 ? 1.0f / 3.0f : taps == 2 ? 0.5f : 1.0f; }
 
 // A window's sum over columns, for a run, from those over rows.
 __device__ __forceinline__ void add_columns(float (&out)[RUN][2], const float (&columns)[RUN + 2][2]) {
@@ -160,9 +160,6 @@ __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* cou
     const Pixel first = first_pixel(run, Rectangle(stage.to));
     const bf16* const at = slice + halo.place(first.image, first.y, first.x) * SLICE<bf16> + run.channel;
     const unsigned row = halo.columns.value * SLICE<bf16>;
-    float across[RUN];
-#pragma unroll
-    for (unsigned i = 0; i < RUN; i++) across[i] = share(first.x + i, stage.to.width);
     const InputSlice<bf16> input(stage, channel);
     RunWriter writer{channel + run.channel};
     for (Tile tile(stage.to, tiles.begin); tile.index < tiles.end; tile.advance(stage.to)) {
@@ -178,9 +175,13 @@ __device__ __forceinline__ void forward(const Stage* stages, const uint32_t* cou
         } else {
             float sums[RUN][2];
             add_windows(sums, at, SLICE<bf16>, row);
-            const float down = share(tile.y + first.y, stage.to.height);
+            const int down = valid_taps(tile.y + first.y, stage.to.height);
 #pragma unroll
-            for (unsigned i = 0; i < RUN; i++) pairs[i] = pack_bf16(sums[i][0] * (down * across[i]), sums[i][1] * (down * across[i]));
+            for (unsigned i = 0; i < RUN; i++) {
+                const int across = valid_taps(first.x + i, stage.to.width);
+                const float count = down * across, reciprocal = share(down) * share(across);
+                pairs[i] = pack_bf16(quotient(sums[i][0], count, reciprocal), quotient(sums[i][1], count, reciprocal));
+            }
         }
         writer.write(stage, tile, run, pairs, shared);
     }
@@ -274,9 +275,10 @@ __device__ __forceinline__ void fill_shares(float* shares, uint16_t* largest, co
             }
             if (stage.kind != MAXIMUM) {
                 const Pixel at = windows.pixel(w);
-                const float part = share(windows.y + at.y, stage.to.height) * share(windows.x + at.x, stage.to.width);
+                const int down = valid_taps(windows.y + at.y, stage.to.height), across = valid_taps(windows.x + at.x, stage.to.width);
+                const float count = down * across, reciprocal = share(down) * share(across);
 #pragma unroll
-                for (int i = 0; i < 8; i++) dy[i] *= part;
+                for (int i = 0; i < 8; i++) dy[i] = quotient(dy[i], count, reciprocal);
             }
             store8(shares + w * PIXEL + half, dy);
         }

@@ -40,7 +40,7 @@ template <unsigned KERNEL, bool IN_REGISTERS> struct RingGradient {
         const Pixel first = tile.pixel(run.first < tile.pixels() ? run.first : 0);
         const unsigned step = spacing * RING_PIXEL;
         float centre[RUN][2], sum[RUN][2] = {};
-        const bf16* const own = a + (ring.row_place(first.image, y + first.y) + first.x + window.padding) * RING_PIXEL + run.channel;
+        const bf16* const own = a + (ring.row_place(first.image, y + first.y) + first.x + ring.padding) * RING_PIXEL + run.channel;
 #pragma unroll
         for (unsigned i = 0; i < RUN; i++) {
             load2(centre[i], own + i * step);
@@ -49,7 +49,7 @@ template <unsigned KERNEL, bool IN_REGISTERS> struct RingGradient {
 #pragma unroll
         for (unsigned row = 0; row < KERNEL; row++) {
             // The window whose last tap is the run's first pixel, and those below.
-            const int at_row = y + first.y - int(window.padding) + int(row * window.dilation);
+            const int at_row = y + first.y - int(ring.padding) + int(row * window.dilation);
             const bf16* const at = dh + (ring.row_place(first.image, at_row) + first.x) * RING_PIXEL + run.channel;
             float x[RUN + KERNEL - 1][2];
 #pragma unroll
@@ -124,7 +124,7 @@ __device__ __forceinline__ void clear_rows(bf16* dh, const Ring& ring, int from,
 template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __forceinline__ void gradient(const Stage* stages, const uint32_t* count) {
     if (!task(stages, count)) return;
     const Stage& stage = *task(stages, count);
-    const unsigned channel = blockIdx.z * CHANNELS, slices = divide_up(stage.out_channels, CHANNELS), padding = stage.window.padding;
+    const unsigned channel = blockIdx.z * CHANNELS, slices = divide_up(stage.out_channels, CHANNELS);
     ChannelSums& shared = shared_memory<ChannelSums>();
     float* const filter = reinterpret_cast<float*>(&shared + 1);
     float* const of_warps = filter + KERNEL * KERNEL * CHANNELS;
@@ -141,7 +141,7 @@ template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __for
     const Tiles tiles(stage.to, WEIGHT_TILES / tiles_of_image * tiles_of_image);
     fill_filter(filter, stage, channel);
     fill_pointwise<bf16, CHANNELS, true>(transposed, stage, slices, 0, channel);
-    clear_rows(dh, ring, -int(padding), ring.slots);
+    clear_rows(dh, ring, -int(ring.padding), ring.slots);
     const TileFilter<bf16> tile_filter(stage);
     const InputSlice<bf16> input(stage, channel);
     PixelProduct<bf16, COLUMNS> weight_product;
@@ -154,8 +154,8 @@ template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __for
         __syncthreads();
         input.fill_ring(a, RING_PIXEL, stage, ring);
         fill_gradient_rows<bf16, COLUMNS>(rows, stage, tile, 0);
-        if (tile.y == 0) clear_rows(dh, ring, -int(padding), padding);
-        if (is_last) clear_rows(dh, ring, stage.to.height, padding);
+        if (tile.y == 0) clear_rows(dh, ring, -int(ring.padding), ring.padding);
+        if (is_last) clear_rows(dh, ring, stage.to.height, ring.padding);
         __syncthreads();
         tile_filter.template apply_in_runs<KERNEL>(filtered, a, filter, stage, ring, of_tile);
         Product<bf16, CHANNELS> product;
@@ -180,10 +180,16 @@ template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __for
 
 } // namespace
 
+// Of 5x5 windows the shared memory of 8.6, 8.9 and 12.0 holds one block.
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ == 1200)
+#define BLOCKS 1
+#else
+#define BLOCKS 2
+#endif
 #define ARGUMENTS const Stage *__restrict__ stages, const uint32_t *__restrict__ count
 extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_3_16(ARGUMENTS) { gradient<3, 16, false>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_3_32(ARGUMENTS) { gradient<3, 32, false>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) separable_gradient_bf16_3_64(ARGUMENTS) { gradient<3, 64, false>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_5_16(ARGUMENTS) { gradient<5, 16, false>(stages, count); }
-extern "C" __global__ void __launch_bounds__(256, 2) separable_gradient_bf16_5_32(ARGUMENTS) { gradient<5, 32, false>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, BLOCKS) separable_gradient_bf16_5_16(ARGUMENTS) { gradient<5, 16, false>(stages, count); }
+extern "C" __global__ void __launch_bounds__(256, BLOCKS) separable_gradient_bf16_5_32(ARGUMENTS) { gradient<5, 32, false>(stages, count); }
 extern "C" __global__ void __launch_bounds__(256, 1) separable_gradient_bf16_5_64(ARGUMENTS) { gradient<5, 64, false>(stages, count); }

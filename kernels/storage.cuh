@@ -37,6 +37,12 @@ __device__ __forceinline__ void store8(bf16* to, const float (&values)[8]) {
 __device__ __forceinline__ void store4(float* to, float a, float b, float c, float d) { *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d); }
 __device__ __forceinline__ void store4(bf16* to, float a, float b, float c, float d) { *reinterpret_cast<uint2*>(to) = {pack_bf16(a, b), pack_bf16(c, d)}; }
 
+// sum / count, rounded as a division rounds; `reciprocal` is 1 / count but for its last place. What is rounded again to bf16 is often a tie.
+__device__ __forceinline__ float quotient(float sum, float count, float reciprocal) {
+    const float nearly = sum * reciprocal;
+    return fmaf(fmaf(-nearly, count, sum), reciprocal, nearly);
+}
+
 // ReLU keeps NaN.
 template <unsigned N> __device__ __forceinline__ void relu_channels(float (&values)[N]) {
 #pragma unroll
