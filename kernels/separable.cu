@@ -40,7 +40,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void forward(con
 
     // Of several slices the ring holds one after the other.
     Ring ring = Ring::under_windows(stage, 0);
-    float* const sums = reinterpret_cast<float*>(slice + (ring.together > 1 ? 0 : ring.pixels() * RING_PIXEL));
+    float* const sums = reinterpret_cast<float*>(slice + (ring.keeps() ? ring.pixels() * RING_PIXEL : 0));
     const Rectangle of_tile(stage.to);
     const TileFilter<T> tile_filter(stage);
     InputSlice<T> input(stage, 0);
@@ -113,7 +113,7 @@ template <class T, unsigned COLUMNS> __device__ __forceinline__ void pointwise_g
     fill_filter(filter, stage, channel);
     if (column == 0) fill_pointwise<T, CHANNELS, true>(transposed, stage, slices, 0, channel);
     Ring ring = Ring::under_windows(stage, 0);
-    T* const rows = slice + (ring.together > 1 ? 0 : ring.pixels() * RING_PIXEL);
+    T* const rows = slice + (ring.keeps() ? ring.pixels() * RING_PIXEL : 0);
     const Rectangle of_tile(stage.to);
     const TileFilter<T> tile_filter(stage);
     const InputSlice<T> input(stage, channel);

@@ -40,7 +40,7 @@ template <unsigned KERNEL, bool IN_REGISTERS> struct RingGradient {
         const Pixel first = tile.pixel(run.first < tile.pixels() ? run.first : 0);
         const unsigned step = spacing * RING_PIXEL;
         float centre[RUN][2], sum[RUN][2] = {};
-        const bf16* const own = a + (ring.row_place(first.image, y + first.y) + first.x + ring.padding) * RING_PIXEL + run.channel;
+        const bf16* const own = a + (ring.row_place(first.image, y + first.y) + first.x + ring.origin) * RING_PIXEL + run.channel;
 #pragma unroll
         for (unsigned i = 0; i < RUN; i++) {
             load2(centre[i], own + i * step);
@@ -49,7 +49,7 @@ template <unsigned KERNEL, bool IN_REGISTERS> struct RingGradient {
 #pragma unroll
         for (unsigned row = 0; row < KERNEL; row++) {
             // The window whose last tap is the run's first pixel, and those below.
-            const int at_row = y + first.y - int(ring.padding) + int(row * window.dilation);
+            const int at_row = y + first.y - int(ring.origin) + int(row * window.dilation);
             const bf16* const at = dh + (ring.row_place(first.image, at_row) + first.x) * RING_PIXEL + run.channel;
             float x[RUN + KERNEL - 1][2];
 #pragma unroll
@@ -104,7 +104,7 @@ __device__ __forceinline__ void keep_filtered_gradient(bf16* dh, const Ring& rin
     product.each_row([&](unsigned p, unsigned column, const float(&pairs)[2][2]) {
         if (p >= tile.count) return;
         const Pixel at = of_tile.pixel(p);
-        bf16* const to = dh + (ring.row_place(at.image, tile.y + at.y) + at.x + ring.padding) * RING_PIXEL + column;
+        bf16* const to = dh + (ring.row_place(at.image, tile.y + at.y) + at.x + ring.origin) * RING_PIXEL + column;
         store2(to, pairs[0]), store2(to + 8, pairs[1]);
         if (!stage.scratch) return;
         bf16* const watched = static_cast<bf16*>(stage.scratch) + size_t(tile.first + p) * stage.in_channels + channel + column;
@@ -141,7 +141,7 @@ template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __for
     const Tiles tiles(stage.to, WEIGHT_TILES / tiles_of_image * tiles_of_image);
     fill_filter(filter, stage, channel);
     fill_pointwise<bf16, CHANNELS, true>(transposed, stage, slices, 0, channel);
-    clear_rows(dh, ring, -int(ring.padding), ring.slots);
+    clear_rows(dh, ring, -int(ring.origin), ring.slots);
     const TileFilter<bf16> tile_filter(stage);
     const InputSlice<bf16> input(stage, channel);
     PixelProduct<bf16, COLUMNS> weight_product;
@@ -154,8 +154,8 @@ template <unsigned KERNEL, unsigned COLUMNS, bool IN_REGISTERS> __device__ __for
         __syncthreads();
         input.fill_ring(a, RING_PIXEL, stage, ring);
         fill_gradient_rows<bf16, COLUMNS>(rows, stage, tile, 0);
-        if (tile.y == 0) clear_rows(dh, ring, -int(ring.padding), ring.padding);
-        if (is_last) clear_rows(dh, ring, stage.to.height, ring.padding);
+        if (tile.y == 0) clear_rows(dh, ring, -int(ring.origin), ring.origin);
+        if (is_last) clear_rows(dh, ring, stage.to.height, ring.origin);
         __syncthreads();
         tile_filter.template apply_in_runs<KERNEL>(filtered, a, filter, stage, ring, of_tile);
         Product<bf16, CHANNELS> product;

@@ -151,14 +151,19 @@ fn in_runs(geometry: &Geometry) -> bool {
 /// Rows of input around a tile of output and `kept` more above them, a slice of 16 channels (kernels/ring.cuh).
 fn ring_bytes(geometry: &Geometry, storage: Storage, kept: u32) -> u32 {
     let (together, rows) = (geometry.to.together, geometry.rows_under_windows());
-    let slots = if together > 1 { rows } else { (rows + kept).next_power_of_two().max(2) };
+    let slots = if keeps_rows(geometry) { (rows + kept).next_power_of_two().max(2) } else { rows };
     together * slots * geometry.columns_under_windows() * RING_PIXEL * storage.bytes()
+}
+
+/// Whether rows stay from tile to tile.
+const fn keeps_rows(geometry: &Geometry) -> bool {
+    geometry.to.together == 1 && geometry.window.stride == 1
 }
 
 /// A ring, and so many bytes beside it, or in its place where every tile fills it anew.
 fn beside_ring(geometry: &Geometry, storage: Storage, bytes: u32) -> u32 {
     let ring = ring_bytes(geometry, storage, 0);
-    if geometry.to.together > 1 { ring.max(bytes) } else { ring + bytes }
+    if keeps_rows(geometry) { ring + bytes } else { ring.max(bytes) }
 }
 
 /// A slice of the depthwise weights.
