@@ -1,4 +1,4 @@
-//! The kernels of depthwise-separable convolutions: kernels/separable.cu and, in [`whole`], kernels/separable_gradient.cu.
+//! The kernels of depthwise-separable convolutions: kernels/separable.cu and, in `whole`, kernels/separable_gradient.cu.
 
 mod whole;
 
