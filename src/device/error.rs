@@ -73,6 +73,11 @@ pub enum DeviceError {
     )]
     ReadsImage { stage: String },
 
+    #[error(
+        "stage `{stage}` is not computed on a GPU: more pixels lie around a tile of its maps than kernels count; compute on the CPU, or with a smaller kernel, stride or dilation"
+    )]
+    Neighbourhood { stage: String },
+
     #[error("{doing}: the CUDA driver reports {error}")]
     Driver { doing: String, error: String },
 }

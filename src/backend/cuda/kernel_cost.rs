@@ -118,15 +118,15 @@ impl StageTraffic<'_> {
         self.output() * (1 + u64::from(normalized))
     }
 
-    /// Parts of two sums of every channel of a value, written and read again by the last block.
-    fn parts(&self, value: ValueId, parts: u32) -> u64 {
+    /// Parts of so many sums of every channel of a value, written and read again by the last block.
+    fn parts(&self, value: ValueId, parts: u32, sums: u64) -> u64 {
         let channels = padded_channels(self.graph().values[value].shape.channels) as u64;
-        2 * 2 * u64::from(parts) * channels * WORD
+        2 * sums * u64::from(parts) * channels * WORD
     }
 
     fn moments(&self) -> u64 {
         let measured = |value: &ValueId| self.graph().values[*value].norm.is_some() && !self.lane.is_given(*value);
-        self.stage.output.filter(measured).map_or(0, |value| self.parts(value, self.kernels.forward.launch.parts))
+        self.stage.output.filter(measured).map_or(0, |value| self.parts(value, self.kernels.forward.launch.parts, 3))
     }
 
     /// Whether a stage leaves the sums of the gradient of input number `term`.
@@ -139,7 +139,7 @@ impl StageTraffic<'_> {
         let schedule = &self.lane.plan.levels().schedule;
         let of_term = |(term, input): (usize, &ValueId)| {
             let added = u64::from(schedule.accumulates(self.id, self.stage, term));
-            let sums = if self.leaves_sums(term) { self.parts(*input, self.kernels.gradient_parts) } else { 0 };
+            let sums = if self.leaves_sums(term) { self.parts(*input, self.kernels.gradient_parts, 2) } else { 0 };
             self.value(*input) * (1 + added) + sums
         };
         let terms = self.stage.inputs.iter().enumerate();

@@ -53,6 +53,10 @@ fn check_lane(lane: &LaneShape<'_>, storage: Storage, shared_bytes: u32) -> Resu
             let stage = stage.name.clone();
             return Err(DeviceError::ReadsImage { stage });
         }
+        if !kernels.geometry.is_counted() {
+            let stage = stage.name.clone();
+            return Err(DeviceError::Neighbourhood { stage });
+        }
         let launches = kernels.backward.iter().chain([&kernels.forward]).map(|kernel| kernel.launch);
         match launches.max_by_key(|launch| launch.shared_bytes).filter(|launch| launch.shared_bytes > shared_bytes) {
             None => Ok(()),

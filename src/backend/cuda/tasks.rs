@@ -151,7 +151,7 @@ impl Tasks<'_> {
             window: geometry.window,
             in_channels: geometry.in_channels,
             out_channels: geometry.out_channels,
-            scratch: if self.keeps_scratch(id) { self.slot(schedule.scratch[id]) } else { Pointer::NULL },
+            scratch: self.slot(schedule.scratch[id].filter(|_| self.keeps_scratch(id))),
             counter: self.memory.counters.pointer(self.before.counters + places.counter),
             ..DeviceStage::zeroed()
         };

@@ -138,6 +138,18 @@ impl Geometry {
         (together * down * across, together * self.extent_under(down) * self.extent_under(across))
     }
 
+    /// Whether kernels find rows and columns of all pixels around a tile (`Divisor` of kernels/tile.cuh).
+    pub fn is_counted(&self) -> bool {
+        let windows = self.extent_above(self.from.columns).min(self.to.width);
+        [
+            (self.pixels_under_windows(), self.columns_under_windows()),
+            (self.pixels_above(), self.extent_above(self.from.columns)),
+            (self.pixels_of_windows().1, self.extent_under(windows)),
+        ]
+        .into_iter()
+        .all(|(pixels, columns)| pixels <= 4094 && pixels * columns < 1 << 20)
+    }
+
     /// Input pixels under `outputs` neighbouring windows, along one axis.
     fn extent_under(&self, outputs: u32) -> u32 {
         let window = &self.window;
@@ -157,6 +169,20 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::convolution::Convolution;
+
+    #[test]
+    fn pixels_around_tiles_are_counted_but_for_large_strided_windows() {
+        for (extent, kernel, stride, is_counted) in
+            [(32, 5, 1, true), (224, 3, 2, true), (224, 7, 2, true), (256, 13, 4, false)]
+        {
+            let input = Shape::new(extent, extent, 8);
+            let window = Window { kernel, stride, dilation: 1, padding: kernel / 2 };
+            let operation =
+                Operation::Convolution(Convolution { window, input, output: window.output_shape(input, 8) });
+            assert_eq!(Geometry::of_operation(&operation, 2, 8).is_counted(), is_counted, "{operation:?}");
+        }
+    }
 
     #[test]
     fn tiles_hold_at_most_128_pixels_and_cover_every_image() {
